@@ -1,0 +1,392 @@
+"""The adapter to lagom, which is the default container."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from dataclasses import dataclass, field
+from functools import partial
+from types import NoneType, TracebackType, UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import lagom
+from lagom.container import UNRESOLVABLE_TYPES
+from lagom.definitions import Alias, PlainInstance, SingletonWrapper
+from lagom.exceptions import LagomException
+
+from diator.container.injection import arguments_factory
+from diator.container.protocol import Scoped
+from diator.container.scope import current_scope
+from diator.exceptions import BindingError, UnresolvableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    from lagom.interfaces import SpecialDepDefinition
+
+    from diator.container.protocol import Factory
+
+T = TypeVar("T")
+
+
+class LagomContainer:
+    """
+    Builds handlers by way of a lagom container.
+
+    How a type is built is worked out once, from lagom's definitions and the signature
+    of `__init__`, because lagom itself would do so with every send.
+
+    Args:
+        container: The lagom container; a new one if left out.
+
+    """
+
+    def __init__(self, container: lagom.Container | None = None) -> None:
+        self.container = lagom.Container() if container is None else container
+        self._openers: dict[type, Callable[..., Any]] = {}
+        # Whoever is given the same plain container later finds this adapter in it.
+        self.container.define(LagomContainer, PlainInstance(self))
+
+    @classmethod
+    def of(cls, container: lagom.Container | None) -> LagomContainer:
+        """
+        Give the one adapter to a lagom container.
+
+        Raises:
+            TypeError: It is not a lagom container.
+
+        """
+        if container is None:
+            return cls()
+        if not isinstance(container, lagom.Container):
+            msg = f"{container!r} is not a lagom.Container"
+            raise TypeError(msg)
+        known = container.get_definition(cls)
+        adapter = None if known is None else known.get_instance(container)
+        # A clone finds the adapter of the container that it was cloned from.
+        if adapter is None or adapter.container is not container:
+            adapter = cls(container)
+        return adapter
+
+    def __setitem__(self, dependency: type[T], resolver: Any) -> None:
+        """Register how a dependency is built, as `lagom.Container` does."""
+        self.container[dependency] = resolver
+
+    def __getitem__(self, dependency: type[T]) -> T:
+        """Build a dependency, as `lagom.Container` does."""
+        return self.container[dependency]
+
+    def scoped(self, dependency: type[T], open_resource: Callable[..., Any]) -> None:
+        """
+        Declare a resource that is shared by everything below one outermost send.
+
+        It is opened when something first asks for it, closed at the end of the send,
+        and told of the exception if the send failed.
+
+        Args:
+            dependency: The type that handlers ask for.
+            open_resource: Gives the resource: an async (or plain) generator function
+                that yields it once, or a callable that returns an async (or plain)
+                context manager, such as `async_sessionmaker(engine)`. Its parameters
+                are injected by their types.
+
+        Raises:
+            BindingError: It is not callable, or lagom knows the type already.
+
+        """
+        if not callable(open_resource):
+            msg = (
+                f"{dependency.__name__} cannot be opened by {open_resource!r}: pass a "
+                "generator function, or a callable that returns a context manager"
+            )
+            raise BindingError(msg)
+        if inspect.isasyncgenfunction(open_resource):
+            open_resource = asynccontextmanager(open_resource)
+        elif inspect.isgeneratorfunction(open_resource):
+            open_resource = contextmanager(open_resource)
+
+        def opened() -> Any:
+            resources: Resources | None = current_scope().opened(self)
+            if resources is None or dependency not in resources.open:
+                raise NotOpenedError(dependency)
+            return resources.open[dependency]
+
+        try:
+            self.container[dependency] = opened
+        except LagomException as error:
+            msg = f"{dependency.__name__} is registered already: {error}"
+            raise BindingError(msg) from error
+        self._openers[dependency] = open_resource
+
+    def check(self, dependency: type[Any], /) -> None:
+        """Find out whether a dependency could be built, without building anything."""
+        self._plan(dependency, ())
+
+    def factory(self, dependency: type[T], /) -> Factory[T] | Scoped[T]:
+        """Work out how a dependency is built; singletons are built right away."""
+        plan = self._plan(dependency, ())
+        build = plan.settled()
+        if not self._openers or (plan.known and not plan.scoped):
+            return build
+        needed = list(plan.scoped)
+
+        async def build_with_resources(resources: Resources) -> T:
+            while True:
+                for resource in needed:
+                    await resources.ensure(resource)
+                try:
+                    built: T = build()
+                except NotOpenedError as error:
+                    # A registered function asked for it, which no plan can foresee.
+                    needed.append(error.dependency)
+                else:
+                    return built
+
+        return Scoped(build_with_resources)
+
+    def scope(self) -> AbstractAsyncContextManager[Resources]:
+        """Make what holds the resources of one send."""
+        return Resources(self, self._openers)
+
+    def _plan(self, dependency: Any, path: tuple[Any, ...]) -> Plan:
+        """Work out how lagom would build a dependency."""
+        if dependency in path:
+            circle = " → ".join(map(_name, (*path[path.index(dependency) :], dependency)))
+            msg = f"{_name(dependency)} depends on itself: {circle}"
+            raise UnresolvableError(msg)
+        definition = self.container.get_definition(dependency)
+        if definition is not None:
+            return self._plan_defined(dependency, definition, path)
+        if type(self.container) is not lagom.Container:
+            # Another kind of container has rules of its own.
+            return Plan(partial(self.container.resolve, dependency), known=False)
+        return self._plan_class(dependency, path)
+
+    def _plan_defined(
+        self, dependency: Any, definition: SpecialDepDefinition[Any], path: tuple[Any, ...]
+    ) -> Plan:
+        build = partial(definition.get_instance, self.container)
+        if dependency in self._openers:
+            return Plan(build, scoped={dependency})
+        if isinstance(definition, PlainInstance):
+            return Plan(build, constant=True)
+        if isinstance(definition, SingletonWrapper):
+            inner = self._plan_defined(dependency, definition.singleton_type, path)
+            if inner.scoped:
+                resources = ", ".join(sorted(map(_name, inner.scoped)))
+                msg = (
+                    f"{_name(dependency)} is a singleton and needs {resources}, which "
+                    "ends with each send: do not register it as a singleton"
+                )
+                raise UnresolvableError(msg)
+            return Plan(build, constant=True)
+        if isinstance(definition, Alias):
+            if definition.skip_definitions:
+                return self._plan_class(definition.alias_type, path)
+            return self._plan(definition.alias_type, (*path, dependency))
+        # A function, or a definition of the user's own: only a call shows what it does.
+        return Plan(build, known=False)
+
+    def _plan_class(self, dependency: Any, path: tuple[Any, ...]) -> Plan:
+        if not inspect.isclass(dependency) or dependency in UNRESOLVABLE_TYPES:
+            msg = f"nothing says how to build {_name(dependency)}; {_remedy(dependency)}"
+            raise UnresolvableError(msg)
+        if inspect.isabstract(dependency) or getattr(dependency, "_is_protocol", False):
+            msg = (
+                f"{_name(dependency)} is abstract, and nothing says what to build for "
+                f"it; {_remedy(dependency)}"
+            )
+            raise UnresolvableError(msg)
+        try:
+            hints = get_type_hints(dependency.__init__)
+            parameters = inspect.signature(dependency.__init__).parameters
+        except (NameError, TypeError, ValueError) as error:
+            msg = f"the parameters of {_name(dependency)} cannot be read: {error}"
+            raise UnresolvableError(msg) from error
+        arguments: dict[str, Plan] = {}
+        for name, parameter in list(parameters.items())[1:]:
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                continue
+            try:
+                argument = self._plan_parameter(
+                    parameter, hints.get(name, Any), (*path, dependency)
+                )
+            except UnresolvableError as error:
+                msg = f"{_name(dependency)} cannot be built: its parameter {name!r}: {error}"
+                raise UnresolvableError(msg) from error
+            if argument is not None:
+                arguments[name] = argument
+        return Plan(
+            dependency,
+            arguments=arguments,
+            known=all(argument.known for argument in arguments.values()),
+            scoped=set().union(*(argument.scoped for argument in arguments.values())),
+        )
+
+    def _plan_parameter(
+        self, parameter: inspect.Parameter, hint: Any, path: tuple[Any, ...]
+    ) -> Plan | None:
+        """Work out an argument, None where the parameter keeps its default."""
+        has_default = parameter.default is not parameter.empty
+        if hint is Any:
+            if has_default:
+                return None
+            msg = "it has no annotation to tell its type by"
+            raise UnresolvableError(msg)
+        if self.container.get_definition(hint) is None:
+            optional = _without_none(hint)
+            if optional is not None:
+                return self._plan_optional(optional, path, has_default=has_default)
+            if hint in UNRESOLVABLE_TYPES and has_default:
+                return None
+        return self._plan(hint, path)
+
+    def _plan_optional(
+        self, dependency: Any, path: tuple[Any, ...], *, has_default: bool
+    ) -> Plan | None:
+        try:
+            return self._plan(dependency, path)
+        except UnresolvableError:
+            if has_default:
+                return None
+            raise
+
+
+@dataclass(kw_only=True)
+class Plan:
+    """
+    How something is built.
+
+    Attributes:
+        build: Builds it, from its arguments if there are any.
+        arguments: How the arguments are built, by the names of the parameters.
+        constant: Whether it is the same at every call.
+        known: Whether all that it is built from is known beforehand.
+        scoped: The resources of the send that it needs.
+
+    """
+
+    build: Callable[..., Any] = field(kw_only=False)
+    arguments: dict[str, Plan] = field(default_factory=dict)
+    constant: bool = False
+    known: bool = True
+    scoped: set[Any] = field(default_factory=set)
+
+    def settled(self) -> Callable[[], Any]:
+        """Give what builds it, with everything built that is the same at every call."""
+        if self.constant:
+            constant = self.build()
+            return lambda: constant
+        build = self.build
+        arguments = {name: plan.settled() for name, plan in self.arguments.items()}
+        constants = {
+            name: arguments.pop(name)()
+            for name, plan in self.arguments.items()
+            if plan.constant
+        }
+        if constants:
+            # A handler with nothing but singletons costs as much as calling its class.
+            build = partial(build, **_without_nones(constants))
+        if not arguments:
+            return build
+        return lambda: build(
+            **_without_nones({name: make() for name, make in arguments.items()})
+        )
+
+
+class NotOpenedError(UnresolvableError):
+    """A resource of a send was asked for before it was opened."""
+
+    def __init__(self, dependency: type) -> None:
+        self.dependency = dependency
+        super().__init__(
+            f"{_name(dependency)} is opened and closed with each send: ask for it in a "
+            "parameter of a handler, or of what a handler is built from"
+        )
+
+
+class Resources:
+    """
+    What is open in one send.
+
+    Args:
+        container: Injects the parameters of the openers.
+        openers: How each resource is opened.
+
+    """
+
+    def __init__(
+        self, container: LagomContainer, openers: dict[type, Callable[..., Any]]
+    ) -> None:
+        self._container = container
+        self._openers = openers
+        self._exits = AsyncExitStack()
+        self._locks: dict[type, asyncio.Lock] = {}
+        self.open: dict[type, Any] = {}
+
+    async def __aenter__(self) -> Self:
+        """Open nothing yet."""
+        return self
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close what is open, the last one first, and tell it of the exception."""
+        await self._exits.__aexit__(error_type, error, traceback)
+
+    async def ensure(self, dependency: type) -> None:
+        """Open a resource, if it is not open yet."""
+        # Two tasks of one send share the resource, whichever asks first.
+        async with self._locks.setdefault(dependency, asyncio.Lock()):
+            if dependency in self.open:
+                return
+            opener = self._openers[dependency]
+            arguments = arguments_factory(opener, self._container, given=0)
+            resource = opener(
+                **await arguments.build(self)
+                if isinstance(arguments, Scoped)
+                else arguments()
+            )
+            if isinstance(resource, AbstractAsyncContextManager):
+                opened = await self._exits.enter_async_context(resource)
+            elif isinstance(resource, AbstractContextManager):
+                opened = self._exits.enter_context(resource)
+            else:
+                msg = (
+                    f"{_name(dependency)} was opened as {resource!r}, which is not a "
+                    "context manager: declare it with a function that yields it"
+                )
+                raise UnresolvableError(msg)
+            self.open[dependency] = opened
+
+
+def _without_nones(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Leave the default to a parameter for which there is nothing, as lagom does."""
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def _without_none(hint: Any) -> Any:
+    """Give `T` of `T | None`, None for other types."""
+    if get_origin(hint) not in (Union, UnionType):
+        return None
+    members = [member for member in get_args(hint) if member is not NoneType]
+    return members[0] if len(members) == 1 else None
+
+
+def _name(dependency: Any) -> str:
+    return str(getattr(dependency, "__qualname__", dependency))
+
+
+def _remedy(dependency: Any) -> str:
+    return f"register it: container[{_name(dependency)}] = ..."

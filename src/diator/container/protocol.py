@@ -1,0 +1,72 @@
+"""What diator asks of a container."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+T = TypeVar("T")
+
+Factory = Callable[[], T]
+"""Builds a dependency: a new one with each call, unless the container keeps it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scoped(Generic[T]):
+    """
+    A factory that needs the scope of a send, and may have to wait.
+
+    Attributes:
+        build: Builds the dependency from what `Container.scope` was entered as.
+
+    """
+
+    build: Callable[[Any], Awaitable[T]]
+
+
+class Container(Protocol):
+    """
+    Builds handlers with their dependencies.
+
+    An adapter decides once per type how something is built; what it hands out is
+    called with every send.
+    """
+
+    def check(self, dependency: type[Any], /) -> None:
+        """
+        Find out whether a dependency could be built, without building anything.
+
+        Raises:
+            UnresolvableError: It could not; the message names the parameter.
+
+        """
+
+    def factory(self, dependency: type[T], /) -> Factory[T] | Scoped[T]:
+        """
+        Work out how a dependency is built.
+
+        Raises:
+            UnresolvableError: It cannot be built; the message names the parameter.
+
+        """
+        ...
+
+    def scope(self) -> AbstractAsyncContextManager[Any]:
+        """
+        Make a scope, which is entered at the first use of something scoped.
+
+        It is left at the end of the outermost send, with the exception if there is
+        one.
+        """
+        ...
+
+
+class Owner(Protocol):
+    """Who sends or emits: a mediator, or an emitter on its own."""
+
+    @property
+    def container(self) -> Container:
+        """The container that handlers are built by."""
+        ...

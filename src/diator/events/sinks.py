@@ -1,0 +1,180 @@
+"""Where an event ends up: with its handlers, and with the message broker."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from diator.container.scope import own_scope
+from diator.events.collector import Attempt, Collector, collecting
+from diator.events.event import ECSTEvent, Event, NotificationEvent
+from diator.events.message_brokers.protocol import Message
+from diator.exceptions import (
+    EventError,
+    EventHandlingError,
+    EventPublishingError,
+    EventsError,
+    UnresolvableError,
+)
+from diator.invocation import invocation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from diator.container.protocol import Container
+    from diator.events.map import EventBinding
+    from diator.events.message_brokers.protocol import MessageBroker
+    from diator.handler import Handler
+    from diator.middlewares.base import Handle
+
+Call = tuple["Handler", "Handle"]
+"""A handler, to tell it by, and how it is called."""
+
+
+def calls(bindings: Iterable[EventBinding], container: Container) -> list[Call]:
+    """Work out how handlers are called; one that cannot be built fails when called."""
+    return [(binding.handler, _call(binding.handler, container)) for binding in bindings]
+
+
+def handler_sink(bindings: Sequence[EventBinding], container: Container) -> Handle:
+    """
+    Fan an event out to its handlers.
+
+    All are tried; then an `EventsError` tells of those that failed, whose own events
+    are dropped. Neighbours that are bound as concurrent run at the same time.
+    """
+    steps = [
+        (concurrent, calls(group, container))
+        for concurrent, group in groupby(bindings, lambda binding: binding.concurrent)
+    ]
+
+    async def fan_out(event: Any) -> None:
+        failures: list[EventError] = []
+        for concurrent, step in steps:
+            if concurrent:
+                failures += await _at_the_same_time(step, event)
+            else:
+                await _in_turn(step, event, failures)
+        if failures:
+            msg = f"{type(event).__name__} could not be handled by all its handlers"
+            raise EventsError(msg, failures)
+
+    return fan_out
+
+
+class EventCollector(Collector):
+    """
+    The events raised while an event is handled, and those on their way to the broker.
+
+    Attributes:
+        outbound: Shared by all events that are emitted together, so that they leave
+            in one batch.
+
+    """
+
+    __slots__ = ("outbound",)
+
+    outbound: list[Event]
+
+
+def broker_sink(deliver: Handle) -> Handle:
+    """Have an event published, at the end of its emission, after it was delivered."""
+
+    async def deliver_and_publish(event: Any) -> None:
+        collector = collecting()
+        while not isinstance(collector, EventCollector):
+            collector = collector.outer  # type: ignore[assignment]  # an emission is around
+        try:
+            await deliver(event)
+        finally:
+            collector.outbound.append(event)
+
+    return deliver_and_publish
+
+
+def message_type(event_type: type) -> str | None:
+    """Give the name that the wire has for a kind of event, None if it stays here."""
+    if issubclass(event_type, NotificationEvent):
+        return "notification_event"
+    if issubclass(event_type, ECSTEvent):
+        return "ecst_event"
+    return None
+
+
+async def publish(
+    events: Sequence[Any], broker: MessageBroker | None
+) -> list[EventError]:
+    """Hand events to the broker in one batch, and tell of those it did not take."""
+    if broker is None:
+        reason = "there is no message broker: give the EventEmitter a message_broker"
+        return [EventPublishingError(event, broker, reason) for event in events]
+    messages = [
+        Message(
+            message_type=message_type(type(event)) or "",
+            message_name=type(event).__name__,
+            message_id=event.event_id,
+            payload=event,
+        )
+        for event in events
+    ]
+    try:
+        results = await broker.publish(messages)
+    except Exception as error:  # noqa: BLE001  # a broker of anybody's may raise anything
+        results = [error] * len(messages)
+    failures: list[EventError] = []
+    for event, result in zip(events, results, strict=True):
+        if result is not None:
+            failure = EventPublishingError(event, broker, str(result))
+            failure.__cause__ = result
+            failures.append(failure)
+    return failures
+
+
+def handling_failure(
+    event: Event, handler: Handler, error: BaseException
+) -> EventHandlingError:
+    """Say which handler failed at which event, and what of."""
+    failure = EventHandlingError(event, handler)
+    failure.__cause__ = error
+    return failure
+
+
+def _call(handler: Handler, container: Container) -> Handle:
+    try:
+        return invocation(handler, container)
+    except UnresolvableError as error:
+        unresolvable = error
+
+    async def fail(_event: Any) -> None:
+        raise unresolvable
+
+    return fail
+
+
+async def _in_turn(step: list[Call], event: Any, failures: list[EventError]) -> None:
+    raised = collecting()
+    for handler, call in step:
+        mark = len(raised)
+        try:
+            await call(event)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the others go on
+            del raised[mark:]
+            failures.append(handling_failure(event, handler, error))
+
+
+async def _at_the_same_time(step: list[Call], event: Any) -> list[EventError]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_apart(*call, event)) for call in step]
+    return [failure for task in tasks if (failure := task.result()) is not None]
+
+
+async def _apart(handler: Handler, call: Handle, event: Any) -> EventError | None:
+    # A session, say, must not be shared between tasks.
+    try:
+        with Attempt():
+            async with own_scope():
+                await call(event)
+    except Exception as error:  # noqa: BLE001  # whatever it is, the others go on
+        return handling_failure(event, handler, error)
+    return None

@@ -1,0 +1,174 @@
+"""Every error of diator, so that one import is enough to catch them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class DiatorError(Exception):
+    """The base class of every error that diator raises on its own account."""
+
+
+class ConfigurationError(DiatorError, ValueError):
+    """A setting that cannot work, such as a channel prefix with spaces in it."""
+
+
+class BindingError(DiatorError, TypeError):
+    """A handler or a middleware that cannot do what it is bound to."""
+
+
+class InUseError(DiatorError, RuntimeError):
+    """A map or a chain that was changed after the first message went through."""
+
+
+class NotAMessageError(DiatorError, TypeError):
+    """Something else than an instance of a request, or of an event, was given."""
+
+
+class HandlerNotFoundError(DiatorError, LookupError):
+    """A request was sent whose type has no handler."""
+
+
+class UnresolvableError(DiatorError, LookupError):
+    """A dependency that the container cannot build."""
+
+
+class NoSendError(DiatorError, RuntimeError):
+    """An event was raised, or a scope asked for, where no send is running."""
+
+
+class EncodingError(DiatorError, ValueError):
+    """An event with a field that has no form on the wire."""
+
+
+class ValidationError(DiatorError, ValueError):
+    """
+    A request that breaks its own rules.
+
+    Attributes:
+        request: The request that was refused.
+        findings: What is wrong, each a path to a field (empty where the request as
+            a whole is meant) and a sentence.
+
+    """
+
+    def __init__(self, request: object, findings: Sequence[tuple[str, str]]) -> None:
+        self.request = request
+        self.findings = tuple(findings)
+        told = "; ".join(
+            f"{path}: {finding}" if path else finding for path, finding in findings
+        )
+        super().__init__(f"{type(request).__name__} is not valid: {told}")
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.request, self.findings)
+
+
+class EventError(DiatorError):
+    """
+    What became of one event: the base of the members of an `EventsError`.
+
+    The failure itself is its `__cause__`, where there is one.
+
+    Attributes:
+        event: The event that could not be dealt with.
+
+    """
+
+    def __init__(self, event: object, message: str) -> None:
+        self.event = event
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+class EventHandlingError(EventError):
+    """
+    A handler that failed at an event.
+
+    Attributes:
+        event: The event.
+        handler: The handler's class or function.
+
+    """
+
+    def __init__(self, event: object, handler: Any) -> None:
+        self.handler = handler
+        super().__init__(
+            event, f"{handler.__qualname__} failed at {type(event).__name__}"
+        )
+
+
+class EventPublishingError(EventError):
+    """
+    A broker that did not take an event.
+
+    Attributes:
+        event: The event.
+        broker: The message broker.
+
+    """
+
+    def __init__(self, event: object, broker: object, reason: str) -> None:
+        self.broker = broker
+        super().__init__(
+            event,
+            f"{type(broker).__name__} did not take {type(event).__name__}: {reason}",
+        )
+
+
+class CascadeError(EventError):
+    """
+    An event that keeps on raising itself, directly or through others.
+
+    Attributes:
+        event: The event that was not emitted any more.
+        cycle: The types of the events of the cycle, beginning and ending alike.
+
+    """
+
+    def __init__(self, event: object, cycle: Sequence[type]) -> None:
+        self.cycle = tuple(cycle)
+        path = " → ".join(event_type.__name__ for event_type in cycle)
+        super().__init__(
+            event, f"event handlers raise each other's events without end: {path}"
+        )
+
+
+class EventsError(DiatorError, ExceptionGroup[EventError]):
+    """
+    Events of a request that was handled could not be dealt with, all in one.
+
+    Attributes:
+        response: The answer to the request, which is valid: the request was handled.
+        exceptions: An `EventError` for each failure, naming event and handler.
+
+    """
+
+    response: Any = None
+
+    def derive(self, excs: Sequence[EventError]) -> EventsError:  # type: ignore[override]  # narrower: the members are ours
+        """Keep the answer when `except*` or `split` takes the group apart."""
+        group = EventsError(self.message, excs)
+        group.response = self.response
+        return group
+
+
+class WiringError(DiatorError, ExceptionGroup[DiatorError]):
+    """Everything that `Mediator.check` found, all at once."""
+
+    def derive(self, excs: Sequence[DiatorError]) -> WiringError:  # type: ignore[override]  # narrower: the members are ours
+        """Stay a `WiringError` when `except*` or `split` takes the group apart."""
+        return WiringError(self.message, excs)
+
+
+def _restore(
+    error_type: type[EventError], args: tuple[object, ...], state: dict[str, object]
+) -> EventError:
+    error = error_type.__new__(error_type, *args)
+    error.__dict__.update(state)
+    return error

@@ -1,0 +1,150 @@
+"""How a handler is built by the container, and called."""
+
+from __future__ import annotations
+
+import inspect
+from collections import UserList
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from diator.container.injection import arguments_factory, injected_parameters
+from diator.container.protocol import Scoped
+from diator.container.scope import current_scope
+from diator.events.collector import RaisedEvents, collecting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from diator.container.protocol import Container, Factory
+    from diator.events.event import Event
+    from diator.handler import Handler
+    from diator.middlewares.base import Handle
+
+
+def check_dependencies(handler: Handler, container: Container) -> None:
+    """
+    Find out whether the container could build what a handler needs.
+
+    Raises:
+        UnresolvableError: It could not; the message names the parameter.
+
+    """
+    if inspect.isclass(handler):
+        container.check(handler)
+    else:
+        injected_parameters(handler, container, given=1)
+
+
+def invocation(handler: Handler, container: Container) -> Handle:
+    """
+    Work out how a handler is built anew and awaited with each message.
+
+    Raises:
+        UnresolvableError: The container cannot build what it needs.
+
+    """
+    if not inspect.isclass(handler) and not injected_parameters(
+        handler, container, given=1
+    ):
+        return handler
+    if inspect.isclass(handler) and not _raises_for_the_attempt(handler):
+        return _invocation_with_own_events(handler, container)
+    build = call_factory(handler, container)
+    if isinstance(build, Scoped):
+        return _invocation_in_scope(build, container)
+    if inspect.isclass(handler):
+        # As `lambda message: build()(message)`, without the detour by a bound method.
+        construct: Any = container.factory(handler)
+        return lambda message: construct().handle(message)
+    return lambda message: build()(message)
+
+
+def call_factory(
+    handler: Handler, container: Container
+) -> Factory[Callable[[Any], Any]] | Scoped[Callable[[Any], Any]]:
+    """
+    Work out how to get, from a handler, what is called with the message alone.
+
+    Raises:
+        UnresolvableError: The container cannot build what it needs.
+
+    """
+    if inspect.isclass(handler):
+        return _map_factory(container.factory(handler), lambda built: built.handle)
+    return _map_factory(
+        arguments_factory(handler, container, given=1),
+        lambda arguments: partial(handler, **arguments),
+    )
+
+
+def _map_factory(
+    factory: Factory[Any] | Scoped[Any], change: Callable[[Any], Any]
+) -> Factory[Any] | Scoped[Any]:
+    if not isinstance(factory, Scoped):
+        return lambda: change(factory())
+
+    async def build(resources: Any) -> Any:
+        return change(await factory.build(resources))
+
+    return Scoped(build)
+
+
+def _invocation_in_scope(build: Scoped[Any], container: Container) -> Handle:
+    async def invoke(message: Any) -> Any:
+        call = await current_scope().build(container, build)
+        return await call(message)
+
+    return invoke
+
+
+def _raises_for_the_attempt(handler: type) -> bool:
+    events = inspect.getattr_static(handler, "events", None)
+    return isinstance(events, RaisedEvents)
+
+
+def _invocation_with_own_events(handler: type, container: Container) -> Handle:
+    """Call a handler that keeps its events in itself, as those of diator 0.1 do."""
+    factory = container.factory(handler)
+
+    async def invoke(message: Any) -> Any:
+        if isinstance(factory, Scoped):
+            built = await current_scope().build(container, factory)
+        else:
+            built = factory()
+        _let_attempt_own_events(built)
+        response = await built.handle(message)
+        own = getattr(built, "events", None)
+        if own and not isinstance(own, _EventsOfAttempt):
+            collecting().extend(own)
+            if isinstance(own, list):
+                # The handler may live on, and must not raise them again.
+                own.clear()
+        return response
+
+    return invoke
+
+
+class _EventsOfAttempt(UserList["Event"]):
+    """
+    Stands in for a handler's own list, and is the list of whatever attempt runs.
+
+    Thus a handler that the container keeps, and that handles requests concurrently,
+    raises each event for the request that it belongs to.
+    """
+
+    def __init__(self) -> None:
+        """Leave `data` to the property."""
+
+    @property
+    def data(self) -> list[Event]:  # type: ignore[override]  # an attribute there
+        return collecting()
+
+
+def _let_attempt_own_events(handler: Any) -> None:
+    own = getattr(handler, "events", None)
+    if not isinstance(own, list):
+        return
+    for name, value in getattr(handler, "__dict__", {}).items():
+        if value is own:
+            setattr(handler, name, _EventsOfAttempt())
+            break

@@ -1,0 +1,368 @@
+"""The front door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from diator.container.default import adapted
+from diator.events.collector import Collector, current, enclosing
+from diator.events.event import Event
+from diator.events.event_emitter import EventEmitter
+from diator.exceptions import ConfigurationError, WiringError
+from diator.middlewares.base import MiddlewareChain
+from diator.requests.map import RequestMap
+from diator.requests.pipeline import RequestPipeline
+from diator.requests.stream import Stream, stream_items
+from diator.wiring import wiring_errors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+    from types import TracebackType
+    from typing import Concatenate, ParamSpec, Self
+
+    from diator.container.protocol import Container
+    from diator.events.event_handler import EventHandler
+    from diator.events.message_brokers.protocol import MessageBroker
+    from diator.middlewares.base import Handle, Middleware, Selector
+    from diator.requests.request import Asking, Request, Streaming, StreamRequest
+    from diator.requests.request_handler import RequestHandler, StreamHandler
+
+    P = ParamSpec("P")
+
+Req = TypeVar("Req")
+Res = TypeVar("Res")
+Item = TypeVar("Item")
+E = TypeVar("E", bound=Event)
+
+
+class Mediator:
+    """
+    Takes requests through the middlewares to their handlers, and emits their events.
+
+    `Mediator()` alone has a new lagom container and an in-memory broker. It can be
+    used by any number of tasks at once.
+
+    Args:
+        request_map: The handlers of requests.
+        event_emitter: The second pipeline, which events go through.
+        container: Builds the handlers: an adapter, or a plain `lagom.Container`.
+            That of the emitter if left out.
+        middleware_chain: The middlewares around requests.
+        message_broker: Gets the notification and ECST events; instead of an emitter.
+
+    Raises:
+        ConfigurationError: Both an emitter and a broker were given, or something that
+            is not a container.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        request_map: RequestMap | None = None,
+        event_emitter: EventEmitter | None = None,
+        container: Any = None,
+        middleware_chain: MiddlewareChain | None = None,
+        message_broker: MessageBroker | None = None,
+    ) -> None:
+        if event_emitter is not None and message_broker is not None:
+            msg = (
+                "both an event_emitter and a message_broker were given: "
+                "give the broker to the EventEmitter"
+            )
+            raise ConfigurationError(msg)
+        if container is None and event_emitter is not None:
+            container = event_emitter.container
+        self._container = adapted(container)
+        if event_emitter is None:
+            event_emitter = EventEmitter(
+                message_broker=_in_memory() if message_broker is None else message_broker,
+                container=self._container,
+            )
+        self.event_emitter = event_emitter
+        self.request_map = RequestMap() if request_map is None else request_map
+        self.middleware_chain = (
+            MiddlewareChain() if middleware_chain is None else middleware_chain
+        )
+        self._pipeline = RequestPipeline(
+            self.request_map, self.middleware_chain, self._container
+        )
+        self._handles: dict[type, Handle] = {Stream: self._pipeline.stream}
+
+    @property
+    def container(self) -> Any:
+        """The container's adapter, which registers as the container itself does."""
+        return self._container
+
+    async def send(self, request: Request[Res]) -> Res:
+        """
+        Have a request handled.
+
+        Sent while another request is being handled, its events leave with those of
+        the outermost one, and it shares the scope of that one.
+
+        Args:
+            request: An instance of a type that a handler is bound to.
+
+        Returns:
+            What the handler, or a middleware in its place, answers.
+
+        Raises:
+            NotAMessageError: It is no instance of a request.
+            HandlerNotFoundError: Its type has no handler.
+            UnresolvableError: The container cannot build the handler.
+            EventsError: The request was handled, but not all events that it raised;
+                the answer is the error's `response`.
+
+        """
+        events = Collector()
+        events.owner = self
+        events.outer = events.beyond = outer = current.get()
+        events.scope = None
+        if outer is not None:
+            events.outer = outer = enclosing(outer, self)
+        token = current.set(events)
+        try:
+            handle = self._handles.get(request.__class__)
+            if handle is None:
+                handle = await self._compose(request)
+            response: Res = await handle(request)
+        except BaseException as error:
+            events.owner = None
+            if events.scope is not None:
+                await events.scope.close(error)
+            raise
+        finally:
+            current.reset(token)
+        events.owner = None
+        if events.scope is not None:
+            await events.scope.close(None)
+        if events:
+            # A task may have outlived the send that it was started in.
+            if outer is not None and outer.owner is not None:
+                outer.extend(events)
+            else:
+                await self.event_emitter.emit_for(self, events, response)
+        return response
+
+    def stream(self, request: StreamRequest[Item]) -> AsyncGenerator[Item]:
+        """
+        Have a request answered with items, one after the other.
+
+        The middlewares are around the whole stream: their `handle` returns None when
+        it has ended. Only then do its events leave. Leaving the loop early and closing
+        the stream (`contextlib.aclosing` does) cancels the handler and all
+        middlewares around it, so that a transaction is rolled back.
+
+        Args:
+            request: An instance of a type that a stream handler is bound to.
+
+        Raises:
+            NotAMessageError: It is no instance of a stream request.
+            HandlerNotFoundError: Its type has no handler.
+            UnresolvableError: The container cannot build the handler.
+            EventsError: The stream has ended, but not all events that it raised could
+                be dealt with.
+
+        """
+        return stream_items(self.send, request)
+
+    def independent(self) -> IndependentMediator:
+        """
+        Give a view of this mediator whose sends are outermost wherever they are made.
+
+        For concurrent work inside a handler: each send has a scope of its own, and its
+        events leave as soon as it has succeeded, whatever becomes of the handler.
+        """
+        return IndependentMediator(self)
+
+    @overload
+    def bind(
+        self,
+        message_type: type[Asking[Req, Res]],
+        handler_type: type[RequestHandler[Req, Res]],
+    ) -> None: ...
+
+    @overload
+    def bind(
+        self,
+        message_type: type[Streaming[Req, Res]],
+        handler_type: type[StreamHandler[Req, Res]],
+    ) -> None: ...
+
+    @overload
+    def bind(
+        self,
+        message_type: type[E],
+        handler_type: type[EventHandler[E]],
+        *,
+        concurrent: bool = False,
+    ) -> None: ...
+
+    def bind(
+        self, message_type: type[Any], handler_type: type[Any], **options: bool
+    ) -> None:
+        """
+        Say which class handles a type of request, or of event.
+
+        Args:
+            message_type: A type of request, for `RequestMap.bind`, or of event, for
+                `EventMap.bind`.
+            handler_type: The handler's class.
+            options: `concurrent`, for events alone.
+
+        Raises:
+            BindingError: They do not fit, or the request has a handler already.
+            InUseError: A message went through the mediator already.
+
+        """
+        self._map(message_type).bind(message_type, handler_type, **options)
+
+    @overload
+    def handles(
+        self, message_type: type[Asking[Req, Res]]
+    ) -> Callable[
+        [Callable[Concatenate[Req, P], Coroutine[Any, Any, Res]]],
+        Callable[Concatenate[Req, P], Coroutine[Any, Any, Res]],
+    ]: ...
+
+    @overload
+    def handles(
+        self, message_type: type[Streaming[Req, Res]]
+    ) -> Callable[
+        [Callable[Concatenate[Req, P], AsyncIterator[Res]]],
+        Callable[Concatenate[Req, P], AsyncIterator[Res]],
+    ]: ...
+
+    @overload
+    def handles(
+        self, message_type: type[E], *, concurrent: bool = False
+    ) -> Callable[
+        [Callable[Concatenate[E, P], Coroutine[Any, Any, None]]],
+        Callable[Concatenate[E, P], Coroutine[Any, Any, None]],
+    ]: ...
+
+    def handles(
+        self, message_type: type[Any], **options: bool
+    ) -> Callable[[Any], Any]:
+        """
+        Make the decorated async function a handler of a type of request or event.
+
+        Args:
+            message_type: As for `bind`.
+            options: As for `bind`.
+
+        Raises:
+            BindingError: As `bind` does.
+            InUseError: As `bind` does.
+
+        """
+        decorator: Callable[[Any], Any] = self._map(message_type).handles(
+            message_type, **options
+        )
+        return decorator
+
+    def use(
+        self,
+        middleware: Middleware | type[Middleware],
+        *,
+        only: Selector | None = None,
+    ) -> None:
+        """
+        Put a middleware around requests, inside those that are there already.
+
+        Args:
+            middleware: As for `MiddlewareChain.add`.
+            only: As for `MiddlewareChain.add`.
+
+        Raises:
+            BindingError: It is no middleware.
+            InUseError: A request was sent already.
+
+        """
+        self.middleware_chain.add(middleware, only=only)
+
+    def check(self) -> None:
+        """
+        Look for everything in the wiring that would fail later.
+
+        These are handlers and middlewares that the container cannot build; requests
+        without a handler, of those declared at the top level of a module that declares
+        a bound one; and outbound events of such modules without a message broker.
+        Nothing is built.
+
+        Raises:
+            WiringError: Something was found; it has all of it.
+
+        """
+        errors = wiring_errors(
+            request_map=self.request_map,
+            request_chain=self.middleware_chain,
+            container=self._container,
+            event_emitter=self.event_emitter,
+        )
+        if errors:
+            msg = "the mediator is not wired completely"
+            raise WiringError(msg, errors)
+
+    async def __aenter__(self) -> Self:
+        """
+        Check the wiring before the first send.
+
+        Raises:
+            WiringError: As `check` does.
+
+        """
+        self.check()
+        return self
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave everything as it is: what was passed in is closed by its owner."""
+
+    def _map(self, message_type: Any) -> Any:
+        if isinstance(message_type, type) and issubclass(message_type, Event):
+            return self.event_emitter.event_map
+        return self.request_map
+
+    async def _compose(self, request: Any) -> Handle:
+        handle = await self._pipeline.compose(request)
+        self._handles[type(request)] = handle
+        return handle
+
+
+class IndependentMediator:
+    """
+    A view of a mediator whose sends are outermost wherever they are made.
+
+    Args:
+        mediator: Where the requests go.
+
+    """
+
+    def __init__(self, mediator: Mediator) -> None:
+        self._mediator = mediator
+
+    async def send(self, request: Request[Res]) -> Res:
+        """Have a request handled, as `Mediator.send` does, on its own."""
+        token = current.set(None)
+        try:
+            return await self._mediator.send(request)
+        finally:
+            current.reset(token)
+
+    def stream(self, request: StreamRequest[Item]) -> AsyncGenerator[Item]:
+        """Have a request answered with items, as `Mediator.stream` does, on its own."""
+        return stream_items(self.send, request)
+
+
+def _in_memory() -> MessageBroker:
+    from diator.events.message_brokers.memory import (  # noqa: PLC0415  # who brings another broker needs none
+        InMemoryMessageBroker,
+    )
+
+    return InMemoryMessageBroker()

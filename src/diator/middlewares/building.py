@@ -1,0 +1,52 @@
+"""How the middlewares that were added as classes are built, once."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from diator.container.scope import current_scope
+
+if TYPE_CHECKING:
+    from diator.container.protocol import Container
+    from diator.middlewares.base import MiddlewareChain
+
+
+class MiddlewareBuilder:
+    """
+    Gives the middlewares for a type of message, ready to be called.
+
+    Args:
+        chain: All middlewares.
+        container: Builds those that are classes.
+
+    """
+
+    def __init__(self, chain: MiddlewareChain, container: Container) -> None:
+        self._chain = chain
+        self._container = container
+        self._built: dict[type, Any] = {}
+        # Two first sends at once must not build one middleware twice.
+        self._lock = asyncio.Lock()
+
+    async def middlewares(self, message_type: type) -> list[Any]:
+        """
+        Give the middlewares for a type of message, the outermost first.
+
+        Raises:
+            UnresolvableError: The container cannot build one.
+
+        """
+        async with self._lock:
+            return [
+                await self._instance(middleware)
+                for middleware in self._chain.select(message_type)
+            ]
+
+    async def _instance(self, middleware: Any) -> Any:
+        if not inspect.isclass(middleware):
+            return middleware
+        if middleware not in self._built:
+            self._built[middleware] = await current_scope().get(middleware)
+        return self._built[middleware]

@@ -1,0 +1,94 @@
+"""Which middlewares let every failure pass, so that it fails the send as well."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+# What may catch a failure, or call the rest of the chain in a frame of its own.
+_CATCHING = (
+    ast.With,
+    ast.AsyncWith,
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.Lambda,
+    ast.GeneratorExp,
+)
+
+
+def is_transparent(middleware: Any) -> bool:
+    """
+    Tell whether a failure of the rest of the chain is always the middleware's own.
+
+    Each attempt that fails loses its events. Where a middleware may survive the
+    failure of an attempt (by an `except`, a `with`, a task), the attempt needs a
+    collector of its own, which costs about as much as three middlewares. Most do
+    nothing of the kind: their source shows them to `await` the rest of the chain in
+    their own frame and to catch nothing for good. Whatever is not plainly so counts as
+    not transparent.
+
+    Args:
+        middleware: An async callable.
+
+    """
+    is_function = inspect.isfunction(middleware)
+    call = middleware if inspect.isroutine(middleware) else type(middleware).__call__
+    code = getattr(getattr(call, "__func__", call), "__code__", None)
+    # The rest of the chain is the second parameter, or the third behind `self`.
+    return code is not None and _is_transparent(code, 1 if is_function else 2)
+
+
+@lru_cache(maxsize=None)
+def _is_transparent(code: CodeType, handle_index: int) -> bool:
+    try:
+        [function] = ast.parse(textwrap.dedent(inspect.getsource(code))).body
+    except (OSError, SyntaxError, ValueError):
+        return False
+    if not isinstance(function, ast.AsyncFunctionDef) or function.decorator_list:
+        return False
+    parameters = [argument.arg for argument in function.args.args]
+    if parameters != list(code.co_varnames[: code.co_argcount]):
+        # Another function, because the file has changed since it was imported.
+        return False
+    if len(parameters) <= handle_index:
+        return False
+    handle = parameters[handle_index]
+    awaited = {
+        node.value.func
+        for node in ast.walk(function)
+        if isinstance(node, ast.Await) and isinstance(node.value, ast.Call)
+    }
+    return all(
+        _passes_failures(node)
+        and not (
+            isinstance(node, ast.Name) and node.id == handle and node not in awaited
+        )
+        for node in ast.walk(function)
+        if node is not function
+    )
+
+
+def _passes_failures(node: ast.AST) -> bool:
+    if isinstance(node, _CATCHING):
+        return False
+    if isinstance(node, (ast.Try, ast.TryStar)):
+        return all(
+            isinstance(handler.body[-1], ast.Raise) and not _leaves(handler.body)
+            for handler in node.handlers
+        ) and not _leaves(node.finalbody)
+    return True
+
+
+def _leaves(statements: list[ast.stmt]) -> bool:
+    """Tell whether a block may be left in another way than by its end."""
+    return any(
+        isinstance(node, (ast.Return, ast.Break, ast.Continue))
+        for statement in statements
+        for node in ast.walk(statement)
+    )

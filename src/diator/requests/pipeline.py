@@ -1,0 +1,137 @@
+"""The first pipeline: a request, through the chain, to its handler."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from diator.container.scope import current_scope
+from diator.events.collector import attempt
+from diator.exceptions import BindingError, NotAMessageError
+from diator.invocation import call_factory, invocation
+from diator.middlewares.base import compose
+from diator.middlewares.building import MiddlewareBuilder
+from diator.middlewares.transparency import is_transparent
+from diator.requests.request import Request, StreamRequest
+
+if TYPE_CHECKING:
+    from diator.container.protocol import Container
+    from diator.middlewares.base import Handle, MiddlewareChain
+    from diator.requests.map import RequestMap
+    from diator.requests.stream import Stream
+
+
+class RequestPipeline:
+    """
+    Composes, once per type of request, what a request goes through.
+
+    Args:
+        request_map: The handlers.
+        middleware_chain: The middlewares around them.
+        container: Builds handlers and middlewares.
+
+    """
+
+    def __init__(
+        self,
+        request_map: RequestMap,
+        middleware_chain: MiddlewareChain,
+        container: Container,
+    ) -> None:
+        self._request_map = request_map
+        self._middleware_chain = middleware_chain
+        self._container = container
+        self._builder = MiddlewareBuilder(middleware_chain, container)
+
+    async def compose(self, request: Any) -> Handle:
+        """
+        Compose what requests of this one's type go through.
+
+        Raises:
+            NotAMessageError: It is no instance of a request that can be sent.
+            HandlerNotFoundError: Its type has no handler.
+            UnresolvableError: The container cannot build the handler.
+
+        """
+        request_type = type(request)
+        if not isinstance(request, Request):
+            raise NotAMessageError(_not_sendable(request))
+        handler = self._request_map.get(request_type)
+        self._freeze()
+        handle = invocation(handler, self._container)
+        return self._around(await self._builder.middlewares(request_type), handle)
+
+    async def stream(self, stream: Stream) -> None:
+        """
+        Take a stream request through its chain, and put the items of its handler.
+
+        Raises:
+            NotAMessageError: It is no instance of a stream request.
+            HandlerNotFoundError: Its type has no handler.
+            UnresolvableError: The container cannot build the handler.
+            BindingError: A middleware answered in the place of the handler.
+
+        """
+        request_type = type(stream.request)
+        if not isinstance(stream.request, StreamRequest):
+            msg = (
+                f"{stream.request!r} cannot be streamed: pass an instance of a class "
+                "that derives from diator.StreamRequest"
+            )
+            raise NotAMessageError(msg)
+        handler = self._request_map.get(request_type)
+        self._freeze()
+        factory = call_factory(handler, self._container)
+
+        async def put_items(request: Any) -> None:
+            call = await current_scope().build(self._container, factory)
+            async for item in call(request):
+                await stream.put(item)
+
+        # Unlike a request's, the chain of a stream ends at its own reader.
+        handle = self._around(
+            await self._builder.middlewares(request_type), put_items
+        )
+        answer = await handle(stream.request)
+        if stream.closed:
+            # Not even a middleware that swallows the cancellation may commit now.
+            raise asyncio.CancelledError
+        if answer is not None:
+            msg = (
+                f"a middleware answered {request_type.__name__} with {answer!r}: "
+                "a stream is answered by its handler; leave middlewares that answer "
+                "by themselves out of it with only="
+            )
+            raise BindingError(msg)
+
+    def _freeze(self) -> None:
+        self._request_map.freeze()
+        self._middleware_chain.freeze()
+
+    def _around(self, middlewares: list[Any], handle: Handle) -> Handle:
+        return compose(middlewares, handle, guard=_guarded)
+
+
+def _guarded(middleware: Any, handle: Handle) -> Handle:
+    # An attempt that a middleware may survive must not leave its events behind. The
+    # others fail with their attempt, up to the next such middleware or to the send,
+    # so that its events are dropped there, and need not pay for it.
+    return handle if is_transparent(middleware) else attempt(handle)
+
+
+def _not_sendable(request: object) -> str:
+    if isinstance(request, StreamRequest):
+        return (
+            f"{type(request).__name__} is answered with a stream: "
+            "use `async for item in mediator.stream(...)`"
+        )
+    if inspect.isclass(request):
+        return (
+            f"the class {request.__name__} was sent instead of an instance: "
+            f"send {request.__name__}(...)"
+        )
+    return (
+        f"{request!r} is not a request: send an instance of a class that derives from "
+        "diator.Request (Command, Query)"
+    )

@@ -1,0 +1,86 @@
+"""What handles a request."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from diator.events.collector import RaisedEvents
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from diator.events.event import Event
+
+Req = TypeVar("Req", contravariant=True)
+Res = TypeVar("Res", covariant=True)
+Item = TypeVar("Item", covariant=True)
+
+
+class RequestHandler(ABC, Generic[Req, Res]):
+    """
+    Handles the requests of one type.
+
+    The container builds a new one for every try to handle a request, and passes what
+    the parameters of its `__init__` ask for by their types.
+
+    Attributes:
+        events: Append an event here to raise it; it leaves once the outermost send
+            has succeeded. A property of one's own may stand in its place.
+
+    """
+
+    __slots__ = ()
+
+    # Read-only for type checkers, so that a read-only property may override it.
+    if TYPE_CHECKING:
+
+        @property
+        def events(self) -> list[Event]: ...
+
+    else:
+        events: Any = RaisedEvents()
+
+    @abstractmethod
+    async def handle(self, request: Req) -> Res:
+        """
+        Handle a request.
+
+        Args:
+            request: The request, as the innermost middleware passed it on.
+
+        Returns:
+            The answer, which `Mediator.send` returns.
+
+        """
+
+
+class StreamHandler(ABC, Generic[Req, Item]):
+    """
+    Handles the stream requests of one type.
+
+    Attributes:
+        events: As those of a `RequestHandler`; they leave when the stream has ended.
+
+    """
+
+    __slots__ = ()
+
+    # Read-only for type checkers, so that a read-only property may override it.
+    if TYPE_CHECKING:
+
+        @property
+        def events(self) -> list[Event]: ...
+
+    else:
+        events: Any = RaisedEvents()
+
+    @abstractmethod
+    def handle(self, request: Req) -> AsyncIterator[Item]:
+        """
+        Answer a request with items; most easily written as an async generator.
+
+        Args:
+            request: The request, as the innermost middleware passed it on.
+
+        """

@@ -1,0 +1,81 @@
+"""How the items of a stream get from the task that makes them to their reader."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Coroutine
+
+    from diator.requests.request import StreamRequest
+
+
+class Stream:
+    """
+    A stream request on its way, and the reader who waits for its items.
+
+    Args:
+        request: What the handler answers.
+
+    """
+
+    def __init__(self, request: StreamRequest[Any]) -> None:
+        loop = asyncio.get_running_loop()
+        self.request = request
+        self.closed = False
+        self.item: asyncio.Future[tuple[Any] | None] = loop.create_future()
+        self._asked: asyncio.Future[None] = loop.create_future()
+
+    async def put(self, item: Any) -> None:
+        """Give the reader an item, and wait until the one after is asked for."""
+        self.item.set_result((item,))
+        await self._asked
+
+    def ask(self) -> None:
+        """Let the task go on to the next item."""
+        loop = asyncio.get_running_loop()
+        asked = self._asked
+        self.item = loop.create_future()
+        self._asked = loop.create_future()
+        asked.set_result(None)
+
+    def end(self, _task: asyncio.Task[Any]) -> None:
+        """Tell the reader that there are no more items."""
+        if not self.item.done():
+            self.item.set_result(None)
+
+
+async def stream_items(
+    send: Callable[[Any], Coroutine[Any, Any, Any]], request: StreamRequest[Any]
+) -> AsyncGenerator[Any]:
+    """
+    Read items while a task sends the request for them through its chain.
+
+    In its reader's context, where an async generator runs, the events and the scope of
+    the stream would mix with those of the reader's own sends, and a timeout in a
+    middleware would hit the reader's code. Hence the task. It never runs ahead: it
+    goes on when the next item is asked for. Leaving early cancels it, and waits for
+    its end.
+
+    Args:
+        send: Takes the `Stream` through the chain.
+        request: What the handler answers.
+
+    """
+    stream = Stream(request)
+    task = asyncio.get_running_loop().create_task(send(stream))
+    task.add_done_callback(stream.end)
+    try:
+        while found := await stream.item:
+            yield found[0]
+            stream.ask()
+        await task
+    finally:
+        stream.closed = True
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+            # A rollback that failed is for who closes the stream to know.
+            if not task.cancelled():
+                task.result()
