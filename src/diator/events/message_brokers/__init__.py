@@ -1,0 +1,1 @@
+"""Message brokers: where events leave for other processes, one broker per file."""
