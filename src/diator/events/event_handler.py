@@ -10,10 +10,10 @@ from diator.events.collector import RaisedEvents
 if TYPE_CHECKING:
     from diator.events.event import Event
 
-E = TypeVar("E", contravariant=True)
+E_contra = TypeVar("E_contra", contravariant=True)
 
 
-class EventHandler(ABC, Generic[E]):
+class EventHandler(ABC, Generic[E_contra]):
     """
     Handles the events of one type, and of those derived from it.
 
@@ -31,13 +31,15 @@ class EventHandler(ABC, Generic[E]):
     if TYPE_CHECKING:
 
         @property
-        def events(self) -> list[Event]: ...
+        def events(self) -> list[Event]:
+            """Append an event here to raise it."""
+            ...
 
     else:
         events: Any = RaisedEvents()
 
     @abstractmethod
-    async def handle(self, event: E) -> None:
+    async def handle(self, event: E_contra) -> None:
         """
         Handle an event.
 

@@ -6,22 +6,26 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 # Only type checkers know defaults of type variables before Python 3.13.
 if TYPE_CHECKING:
-    from typing_extensions import Self, TypeVar
+    from typing import Self
 
-    Res = TypeVar("Res", default=Any)
-    NoRes = TypeVar("NoRes", default=None)
+    from typing_extensions import TypeVar
+
+    # Covariant, so that a union of requests can be sent.
+    Res_co = TypeVar("Res_co", covariant=True, default=Any)
+    CommandRes_co = TypeVar("CommandRes_co", covariant=True, default=None)
 else:
     from typing import TypeVar
 
-    Res = TypeVar("Res")
-    NoRes = TypeVar("NoRes")
+    Res_co = TypeVar("Res_co", covariant=True)
+    CommandRes_co = TypeVar("CommandRes_co", covariant=True)
 
+QueryRes_co = TypeVar("QueryRes_co", covariant=True)
+Item_co = TypeVar("Item_co", covariant=True)
 AskedReq = TypeVar("AskedReq")
 AskedRes = TypeVar("AskedRes")
-Item = TypeVar("Item")
 
 
-class Request(Generic[Res]):
+class Request(Generic[Res_co]):
     """
     Anything that is sent to its one handler and answered by it.
 
@@ -34,29 +38,29 @@ class Request(Generic[Res]):
 
     if TYPE_CHECKING:
 
-        def __asks__(self) -> Asked[Self, Res]: ...
+        def __asks__(self) -> Asked[Self, Res_co]: ...
 
 
-class Command(Request[NoRes]):
+class Command(Request[CommandRes_co]):
     """A request to change something, answered with None unless it says otherwise."""
 
     __slots__ = ()
 
 
-class Query(Request[AskedRes]):
+class Query(Request[QueryRes_co]):
     """A request to read something: `Query[Meeting]` is answered with a `Meeting`."""
 
     __slots__ = ()
 
 
-class StreamRequest(Generic[Item]):
+class StreamRequest(Generic[Item_co]):
     """A request that is answered with items, one after the other."""
 
     __slots__ = ()
 
     if TYPE_CHECKING:
 
-        def __streams__(self) -> Asked[Self, Item]: ...
+        def __streams__(self) -> Asked[Self, Item_co]: ...
 
 
 class Asked(Generic[AskedReq, AskedRes]):

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     from diator.events.event import Event
 
-Req = TypeVar("Req", contravariant=True)
-Res = TypeVar("Res", covariant=True)
-Item = TypeVar("Item", covariant=True)
+Req_contra = TypeVar("Req_contra", contravariant=True)
+Res_co = TypeVar("Res_co", covariant=True)
+Item_co = TypeVar("Item_co", covariant=True)
 
 
-class RequestHandler(ABC, Generic[Req, Res]):
+class RequestHandler(ABC, Generic[Req_contra, Res_co]):
     """
     Handles the requests of one type.
 
@@ -36,13 +36,15 @@ class RequestHandler(ABC, Generic[Req, Res]):
     if TYPE_CHECKING:
 
         @property
-        def events(self) -> list[Event]: ...
+        def events(self) -> list[Event]:
+            """Append an event here to raise it."""
+            ...
 
     else:
         events: Any = RaisedEvents()
 
     @abstractmethod
-    async def handle(self, request: Req) -> Res:
+    async def handle(self, request: Req_contra) -> Res_co:
         """
         Handle a request.
 
@@ -55,7 +57,7 @@ class RequestHandler(ABC, Generic[Req, Res]):
         """
 
 
-class StreamHandler(ABC, Generic[Req, Item]):
+class StreamHandler(ABC, Generic[Req_contra, Item_co]):
     """
     Handles the stream requests of one type.
 
@@ -70,13 +72,15 @@ class StreamHandler(ABC, Generic[Req, Item]):
     if TYPE_CHECKING:
 
         @property
-        def events(self) -> list[Event]: ...
+        def events(self) -> list[Event]:
+            """Append an event here to raise it."""
+            ...
 
     else:
         events: Any = RaisedEvents()
 
     @abstractmethod
-    def handle(self, request: Req) -> AsyncIterator[Item]:
+    def handle(self, request: Req_contra) -> AsyncIterator[Item_co]:
         """
         Answer a request with items; most easily written as an async generator.
 
