@@ -66,7 +66,7 @@ class EventMap:
             InUseError: An event was emitted already.
 
         """
-        if not (isinstance(event_type, type) and issubclass(event_type, Event)):
+        if not _is_event(event_type):
             msg = (
                 f"{event_type!r} is not a type of event: bind a class that derives "
                 "from diator.Event"
@@ -130,3 +130,7 @@ class EventMap:
 
     def __iter__(self) -> Iterator[EventBinding]:
         return iter(self._bindings)
+
+
+def _is_event(event_type: object) -> bool:
+    return isinstance(event_type, type) and issubclass(event_type, Event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from diator.exceptions import BindingError, InUseError
 from diator.handler import is_async, qualified_name
@@ -192,9 +192,11 @@ def _check_middleware(middleware: object) -> None:
 
 
 def _check_selector(only: object) -> None:
-    types = only if isinstance(only, tuple) else (only,)
-    if all(isinstance(selected, type) for selected in types):
+    # A type is callable, like a predicate.
+    if only is None or callable(only):
         return
-    if only is not None and not callable(only):
+    if not isinstance(only, tuple) or not all(
+        isinstance(selected, type) for selected in cast("tuple[object, ...]", only)
+    ):
         msg = f"only= takes a type, a tuple of types or a predicate, not {only!r}"
         raise BindingError(msg)

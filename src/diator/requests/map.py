@@ -148,7 +148,7 @@ class RequestMap:
     def __iter__(self) -> Iterator[type]:
         return iter(self._handlers)
 
-    def __contains__(self, request_type: object) -> bool:
+    def __contains__(self, request_type: type) -> bool:
         return request_type in self._handlers
 
 
