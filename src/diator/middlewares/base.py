@@ -38,7 +38,7 @@ class Middleware(Protocol):
         """
 
 
-Selector = type | tuple[type, ...] | Callable[[type], bool]
+Selector = type[Any] | tuple[type[Any], ...] | Callable[[type[Any]], bool]
 """Which messages a middleware is for: a type, types, or a predicate on the type."""
 
 
@@ -102,7 +102,7 @@ class MiddlewareChain:
         """Refuse changes from here on, because somebody relies on what is there."""
         self._in_use = True
 
-    def select(self, message_type: type) -> list[Middleware | type[Middleware]]:
+    def select(self, message_type: type[Any]) -> list[Middleware | type[Middleware]]:
         """Give the middlewares for a type of message, the outermost first."""
         return [
             middleware
@@ -110,7 +110,7 @@ class MiddlewareChain:
             if _applies(only, message_type)
         ]
 
-    def classes(self) -> list[type]:
+    def classes(self) -> list[type[Any]]:
         """Give the middlewares that the container has to build."""
         return [
             middleware for middleware, _ in self._links if inspect.isclass(middleware)
@@ -158,7 +158,7 @@ def _layer(middleware: Middleware, handle: Handle) -> Handle:
     return lambda message: call(message, handle)
 
 
-def _applies(only: Selector | None, message_type: type) -> bool:
+def _applies(only: Selector | None, message_type: type[Any]) -> bool:
     if only is None:
         return True
     if isinstance(only, (type, tuple)):

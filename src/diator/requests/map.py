@@ -25,7 +25,7 @@ class RequestMap:
     """One handler for each type of request."""
 
     def __init__(self) -> None:
-        self._handlers: dict[type, Handler] = {}
+        self._handlers: dict[type[Any], Handler] = {}
         self._in_use = False
 
     @overload
@@ -123,7 +123,7 @@ class RequestMap:
 
         return bind
 
-    def get(self, request_type: type) -> Handler:
+    def get(self, request_type: type[Any]) -> Handler:
         """
         Give the handler that a type is bound to.
 
@@ -145,10 +145,10 @@ class RequestMap:
         """Refuse changes from here on, because somebody relies on what is there."""
         self._in_use = True
 
-    def __iter__(self) -> Iterator[type]:
+    def __iter__(self) -> Iterator[type[Any]]:
         return iter(self._handlers)
 
-    def __contains__(self, request_type: type) -> bool:
+    def __contains__(self, request_type: type[Any]) -> bool:
         return request_type in self._handlers
 
 
