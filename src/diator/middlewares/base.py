@@ -38,7 +38,8 @@ class Middleware(Protocol):
         """
 
 
-Selector = type[Any] | tuple[type[Any], ...] | Callable[[type[Any]], bool]
+# With `type[Any]`, pyright would not know what a lambda takes.
+Selector = type[object] | tuple[type[object], ...] | Callable[[type[Any]], bool]
 """Which messages a middleware is for: a type, types, or a predicate on the type."""
 
 
