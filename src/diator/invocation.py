@@ -115,7 +115,7 @@ def _invocation_with_own_events(handler: type, container: Container) -> Handle:
         response = await built.handle(message)
         own = getattr(built, "events", None)
         if own and not isinstance(own, _EventsOfAttempt):
-            collecting().extend(own)
+            collecting().raised().extend(own)
             if isinstance(own, list):
                 # The handler may live on, and must not raise them again.
                 own.clear()
@@ -137,7 +137,7 @@ class _EventsOfAttempt(UserList["Event"]):
 
     @property
     def data(self) -> list[Event]:  # type: ignore[override]  # an attribute there
-        return collecting()
+        return collecting().raised()
 
 
 def _let_attempt_own_events(handler: Any) -> None:

@@ -115,34 +115,41 @@ class Mediator:
                 the answer is the error's `response`.
 
         """
-        events = Collector()
-        events.owner = self
-        events.outer = events.beyond = outer = current.get()
-        events.scope = None
-        if outer is not None:
-            events.outer = outer = enclosing(outer, self)
-        token = current.set(events)
+        around = current.get()
+        if around is not None and around.owner is None:
+            around = None
+        collector = Collector(self, around)
+        token = current.set(collector)
         try:
-            handle = self._handles.get(request.__class__)
-            if handle is None:
-                handle = await self._compose(request)
-            response: Res = await handle(request)
-        except BaseException as error:
-            events.owner = None
-            if events.scope is not None:
-                await events.scope.close(error)
-            raise
+            try:
+                try:
+                    handle = self._handles[request.__class__]
+                except KeyError:
+                    handle = self._compose_and_handle
+                response: Res = await handle(request)
+            except BaseException as error:
+                collector.owner = collector.events = None
+                if collector.scope is not None:
+                    await collector.scope.close(error)
+                raise
+            events = collector.events
+            collector.owner = collector.events = None
+            if collector.scope is not None:
+                await collector.scope.close(None)
+            if events:
+                # Found only now: a task may outlive the send that it was started in.
+                outer = None if around is None else enclosing(around, self)
+                if outer is not None:
+                    outer.raised().extend(events)
+                else:
+                    failures = await self.event_emitter.drain(self, events, around)
+                    if failures:
+                        self.event_emitter.report(failures, response)
         finally:
-            current.reset(token)
-        events.owner = None
-        if events.scope is not None:
-            await events.scope.close(None)
-        if events:
-            # A task may have outlived the send that it was started in.
-            if outer is not None and outer.owner is not None:
-                outer.extend(events)
-            else:
-                await self.event_emitter.emit_for(self, events, response)
+            # A collector whose send is over says no more than none, so that there is
+            # nothing to restore around an outermost send: a sixth of what it costs.
+            if around is not None:
+                current.reset(token)
         return response
 
     def stream(self, request: StreamRequest[Item]) -> AsyncGenerator[Item]:
@@ -329,10 +336,10 @@ class Mediator:
             return self.event_emitter.event_map
         return self.request_map
 
-    async def _compose(self, request: Any) -> Handle:
+    async def _compose_and_handle(self, request: Any) -> Any:
         handle = await self._pipeline.compose(request)
         self._handles[type(request)] = handle
-        return handle
+        return await handle(request)
 
 
 class IndependentMediator:

@@ -13,6 +13,7 @@ from contextlib import (
 )
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from types import NoneType, TracebackType, UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -27,7 +28,7 @@ from diator.container.scope import current_scope
 from diator.exceptions import BindingError, UnresolvableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Self
 
     from lagom.interfaces import SpecialDepDefinition
@@ -146,6 +147,8 @@ class LagomContainer:
                     built: T = build()
                 except NotOpenedError as error:
                     # A registered function asked for it, which no plan can foresee.
+                    if error.dependency in needed:
+                        raise
                     needed.append(error.dependency)
                 else:
                     return built
@@ -229,6 +232,7 @@ class LagomContainer:
             arguments=arguments,
             known=all(argument.known for argument in arguments.values()),
             scoped=set().union(*(argument.scoped for argument in arguments.values())),
+            positional=_are_positional(arguments, parameters.values()),
         )
 
     def _plan_parameter(
@@ -271,6 +275,7 @@ class Plan:
         constant: Whether it is the same at every call.
         known: Whether all that it is built from is known beforehand.
         scoped: The resources of the send that it needs.
+        positional: Whether the arguments can be given in their order.
 
     """
 
@@ -279,6 +284,7 @@ class Plan:
     constant: bool = False
     known: bool = True
     scoped: set[Any] = field(default_factory=set)
+    positional: bool = True
 
     def settled(self) -> Callable[[], Any]:
         """Give what builds it, with everything built that is the same at every call."""
@@ -292,11 +298,10 @@ class Plan:
             for name, plan in self.arguments.items()
             if plan.constant
         }
-        if constants:
-            # A handler with nothing but singletons costs as much as calling its class.
-            build = partial(build, **_without_nones(constants))
-        if not arguments:
-            return build
+        if not arguments and self.positional and None not in constants.values():
+            # Nearly as cheap as a plain call; by keyword it would cost a third more.
+            return partial(build, *constants.values()) if constants else build
+        build = partial(build, **_without_nones(constants))
         return lambda: build(
             **_without_nones({name: make() for name, make in arguments.items()})
         )
@@ -369,6 +374,18 @@ class Resources:
                 )
                 raise UnresolvableError(msg)
             self.open[dependency] = opened
+
+
+def _are_positional(
+    names: Iterable[str], parameters: Iterable[inspect.Parameter]
+) -> bool:
+    """Tell whether these are the first parameters behind `self`, in their order."""
+    return all(
+        parameter.name == name
+        and parameter.kind
+        in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        for name, parameter in zip(names, islice(parameters, 1, None), strict=False)
+    )
 
 
 def _without_nones(arguments: dict[str, Any]) -> dict[str, Any]:

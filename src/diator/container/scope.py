@@ -29,14 +29,11 @@ def current_scope() -> Scope:
     """
     collector = collecting()
     while collector.scope is None:
-        if collector.outer is not None:
-            collector = collector.outer
-            continue
-        if collector.owner is None:
-            # The task that runs here tries on, although its send has ended.
-            msg = "the send that this task was started in has ended, and so has its scope"
-            raise NoSendError(msg)
-        collector.scope = Scope(collector.owner.container)
+        outer = enclosing(collector.outer, collector.owner)
+        if outer is None:
+            collector.scope = Scope(collector.owner.container)
+            break
+        collector = outer
     return collector.scope
 
 

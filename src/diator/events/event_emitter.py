@@ -9,9 +9,9 @@ from diator.events.collector import Collector, current
 from diator.events.event import Event
 from diator.events.map import EventMap
 from diator.events.sinks import (
-    EventCollector,
     broker_sink,
     calls,
+    failing,
     handler_sink,
     handling_failure,
     message_type,
@@ -19,6 +19,7 @@ from diator.events.sinks import (
 )
 from diator.exceptions import (
     CascadeError,
+    DiatorError,
     EventError,
     EventsError,
     NotAMessageError,
@@ -125,179 +126,222 @@ class EventEmitter:
 
         Raises:
             EventsError: Some could not be dealt with.
-            NotAMessageError: Something is no instance of `Event`.
 
         """
-        await self.emit_for(self, events)
-
-    async def emit_for(
-        self, owner: Owner, events: Sequence[Event], response: Any = None
-    ) -> None:
-        """
-        Emit what a request raised, on behalf of a mediator.
-
-        Args:
-            owner: Whose sends join those of the event handlers, when called by them.
-            events: The events, in the order of their raising.
-            response: The answer to the request.
-
-        Raises:
-            EventsError: Some could not be dealt with; it has the answer.
-
-        """
-        outbound: list[Event] = []
-        failures = await self._drain(owner, events, outbound)
-        if outbound:
-            failures += await publish(outbound, self.message_broker)
-        if not failures:
-            return
-        error = _events_error(failures, response)
-        if self._failures == "raise":
-            raise error
-        _log(error)
+        around = current.get()
+        token = current.set(around)
+        try:
+            failures = await self.drain(self, list(events), around)
+        finally:
+            current.reset(token)
+        if failures:
+            self.report(failures)
 
     async def emit_within(self, collector: Collector, response: Any = None) -> None:
         """
-        Emit the domain events of a collector right here, in the scope of its send.
+        Emit the domain events of a running attempt right here, in its scope.
 
-        Those for the broker stay in the collector, to leave with the send.
+        Those for the broker stay in its collector, to leave with the send.
+
+        Args:
+            collector: The attempt's.
+            response: What the attempt answers.
 
         Raises:
             EventsError: Some could not be dealt with; it has the answer.
 
         """
-        events = list(collector)
-        collector.clear()
-        failures = await self._drain(
-            collector.owner,  # type: ignore[arg-type]  # an attempt that runs has one
-            events,
-            collector,
-            within=collector,
-        )
+        events = collector.events
+        if not events:
+            return
+        collector.events = held = []
+        owner: Any = collector.owner
+        token = current.set(collector)
+        try:
+            failures = await self.drain(owner, events, collector, held=held)
+        finally:
+            current.reset(token)
         if failures:
             raise _events_error(failures, response)
 
-    async def _drain(
+    async def drain(
         self,
         owner: Owner,
-        events: Iterable[Event],
-        outbound: list[Event],
+        waiting: list[Event],
+        around: Collector | None,
         *,
-        within: Collector | None = None,
+        held: list[Event] | None = None,
     ) -> list[EventError]:
-        """Take events to their handlers, then those that these raised, and so on."""
+        """
+        Take events to their handlers, then those that these raised, and so on.
+
+        The caller restores the context variable of the collectors.
+
+        Args:
+            owner: Whose sends join those of the event handlers, when called by them.
+            waiting: The events, in the order of their raising. Those that handlers
+                raise are put at its end.
+            around: The collector around those of the events.
+            held: Is given the events for the broker, if they are to be left alone.
+
+        Returns:
+            What went wrong, for `report`.
+
+        """
         failures: list[EventError] = []
-        waiting = list(events)
+        outbound: list[Event] = []
         lines: dict[int, Line] = {}
-        beyond = current.get() if within is None else None
-        # What handlers raise is put at the end, and its turn comes in this same loop.
-        for index, event in enumerate(waiting):
+        routes = self._routes
+        # The loop comes to what it puts at the end of the list, too.
+        for event in waiting:
             event_type = event.__class__
-            if within is not None and message_type(event_type) is not None:
+            if held is not None and message_type(event_type) is not None:
+                held.append(event)
+                continue
+            route = routes.get(event_type)
+            if route is None:
+                route = await self._compose(event)
+            if route.handle is not None:
+                collector = Collector(owner, around, outbound)
+                current.set(collector)
+                try:
+                    await route.handle(event)
+                except BaseException as error:  # noqa: BLE001  # other events go on
+                    failures += await _failed(event, route, collector, error)
+                else:
+                    if collector.scope is not None:
+                        failures += await _close(event, collector)
+                finally:
+                    raised = collector.events
+                    collector.owner = collector.events = None
+                if raised:
+                    line = (event_type, lines.get(id(event)))
+                    failures += self._enqueue(raised, line, waiting, lines)
+            if route.publishes:
                 outbound.append(event)
-                continue
-            route = self._routes.get(event_type)
-            if route is not None and route.handle is None:
-                if route.publishes:
-                    outbound.append(event)
-                continue
-            raised = EventCollector()
-            raised.owner = owner
-            raised.outer = within
-            raised.beyond = beyond
-            raised.scope = None
-            raised.outbound = outbound
-            failures += await self._emit(event, route, raised)
-            if raised:
-                line = (event_type, lines.get(index))
-                for follower in raised:
-                    cycle = self._cycle(follower, line)
-                    if cycle:
-                        failures.append(CascadeError(follower, cycle))
-                    else:
-                        lines[len(waiting)] = line
-                        waiting.append(follower)
+        if outbound:
+            failures += await publish(outbound, self.message_broker)
+        try:
+            return failures
+        finally:
+            # What failed refers to this frame, and must not be referred to by it.
+            del failures
+
+    def report(self, failures: list[EventError], response: Any = None) -> None:
+        """
+        Raise, or log, what went wrong.
+
+        Args:
+            failures: What `drain` returned.
+            response: The answer to the request that raised the events.
+
+        Raises:
+            EventsError: It has the failures and the answer.
+
+        """
+        error = _events_error(failures, response)
+        if self._failures == "log":
+            _log(error)
+            return
+        try:
+            raise error
+        finally:
+            # The error refers to this frame, and must not be referred to by it.
+            del error, failures
+
+    def _enqueue(
+        self,
+        raised: Iterable[Event],
+        line: Line,
+        waiting: list[Event],
+        lines: dict[int, Line],
+    ) -> list[EventError]:
+        """Let events wait for their turn, but for those that turn in a circle."""
+        failures: list[EventError] = []
+        for event in raised:
+            cycle = _cycle(event, line, self._cascade_limit)
+            if cycle:
+                failures.append(CascadeError(event, cycle))
+            else:
+                lines[id(event)] = line
+                waiting.append(event)
         return failures
 
-    async def _emit(
-        self, event: Event, route: Route | None, raised: EventCollector
-    ) -> Sequence[EventError]:
-        """Take one event through its chain, and tell what went wrong."""
-        error: Exception | None = None
-        token = current.set(raised)
-        try:
-            if route is None:
-                route = await self._compose(type(event))
-            if route.handle is not None:
-                await route.handle(event)
-        except Exception as caught:  # noqa: BLE001  # whatever it is, other events go on
-            error = caught
-        except BaseException as interruption:
-            if raised.scope is not None:
-                await raised.scope.close(interruption)
-            raise
-        finally:
-            raised.owner = None
-            current.reset(token)
-        if raised.scope is not None:
-            try:
-                await raised.scope.close(error)
-            except Exception as closing_error:  # noqa: BLE001  # as above
-                error = closing_error
-        if route is not None and route.publishes:
-            raised.outbound.append(event)
-        if error is None:
-            return ()
-        handler = None if route is None else route.handler
-        if isinstance(error, EventsError) and handler is None:
-            return error.exceptions  # type: ignore[return-value]  # no nested groups
-        # The attempt failed as a whole, unlike a fan-out in which one handler did.
-        raised.clear()
-        return [_failure(event, handler, error)]
-
-    async def _compose(self, event_type: type[Event]) -> Route:
+    async def _compose(self, event: Event) -> Route:
+        """Compose the route of a type of event, at its first event."""
         self.event_map.freeze()
         self.middleware_chain.freeze()
-        if not issubclass(event_type, Event):
-            msg = (
-                f"{event_type.__qualname__} is not an event: raise instances of "
-                "classes that derive from diator.Event"
-            )
-            raise NotAMessageError(msg)
+        event_type = type(event)
+        try:
+            if not isinstance(event, Event):
+                msg = (
+                    f"{event!r} is not an event: raise instances of classes that "
+                    "derive from diator.Event"
+                )
+                raise NotAMessageError(msg)
+            middlewares = await self._builder.middlewares(event_type)
+        except DiatorError as error:
+            return Route(failing(error), None, publishes=False)
         bindings = self.event_map.get(event_type)
-        middlewares = await self._builder.middlewares(event_type)
         publishes = message_type(event_type) is not None
-        handle: Handle | None = None
-        handler: Handler | None = None
-        if len(bindings) == 1:
-            [(handler, handle)] = calls(bindings, self.container)
-        elif bindings:
-            handle = handler_sink(bindings, self.container)
         if middlewares:
             handle = handler_sink(bindings, self.container)
-            handler = None
             if publishes:
                 handle = broker_sink(handle)
-                publishes = False
-            handle = compose(middlewares, handle)
-        route = Route(handle, handler, publishes=publishes)
+            route = Route(compose(middlewares, handle), None, publishes=False)
+        elif len(bindings) == 1:
+            [(handler, handle)] = calls(bindings, self.container)
+            route = Route(handle, handler, publishes=publishes)
+        elif bindings:
+            handle = handler_sink(bindings, self.container)
+            route = Route(handle, None, publishes=publishes)
+        else:
+            route = Route(None, None, publishes=publishes)
         self._routes[event_type] = route
         return route
 
-    def _cycle(self, event: Event, line: Line) -> list[type]:
-        """Give the types between an event and the last of its type, if it is a cycle."""
-        event_type = type(event)
-        path = [event_type]
-        cycle: list[type] = []
-        ancestor: Line | None = line
-        occurrences = 0
-        while ancestor is not None:
-            ancestor_type, ancestor = ancestor
-            path.append(ancestor_type)
-            if ancestor_type is event_type:
-                occurrences += 1
-                cycle = cycle or path[::-1]
-        return cycle if occurrences >= self._cascade_limit else []
+
+def _cycle(event: Event, line: Line, limit: int) -> list[type]:
+    """Give the types from the last event of this type on, if there were too many."""
+    event_type = type(event)
+    path = [event_type]
+    cycle: list[type] = []
+    ancestor: Line | None = line
+    while ancestor is not None:
+        ancestor_type, ancestor = ancestor
+        path.append(ancestor_type)
+        if ancestor_type is event_type:
+            cycle = cycle or path[::-1]
+            limit -= 1
+    return cycle if limit <= 0 else []
+
+
+async def _failed(
+    event: Event, route: Route, collector: Collector, error: BaseException
+) -> Sequence[EventError]:
+    """Close the scope of an event that failed, and say what failed at it."""
+    if collector.scope is not None:
+        try:
+            await collector.scope.close(error)
+        except Exception as closing_error:  # noqa: BLE001  # it takes the error's place
+            error = closing_error
+    if not isinstance(error, Exception):
+        raise error
+    if isinstance(error, EventsError) and route.handler is None:
+        return error.exceptions  # type: ignore[return-value]  # no nested groups
+    # The attempt failed as a whole, unlike a fan-out in which one handler did.
+    collector.events = None
+    return [_failure(event, route.handler, error)]
+
+
+async def _close(event: Event, collector: Collector) -> Sequence[EventError]:
+    """Close the scope of an event that was handled."""
+    try:
+        await collector.scope.close(None)  # type: ignore[union-attr]  # see the caller
+    except Exception as error:  # noqa: BLE001  # whatever it is, other events go on
+        collector.events = None
+        return [_failure(event, None, error)]
+    return ()
 
 
 def _failure(event: Event, handler: Handler | None, error: Exception) -> EventError:

@@ -63,32 +63,18 @@ def handler_sink(bindings: Sequence[EventBinding], container: Container) -> Hand
     return fan_out
 
 
-class EventCollector(Collector):
-    """
-    The events raised while an event is handled, and those on their way to the broker.
-
-    Attributes:
-        outbound: Shared by all events that are emitted together, so that they leave
-            in one batch.
-
-    """
-
-    __slots__ = ("outbound",)
-
-    outbound: list[Event]
-
-
 def broker_sink(deliver: Handle) -> Handle:
     """Have an event published, at the end of its emission, after it was delivered."""
 
     async def deliver_and_publish(event: Any) -> None:
-        collector = collecting()
-        while not isinstance(collector, EventCollector):
-            collector = collector.outer  # type: ignore[assignment]  # an emission is around
+        collector: Collector | None = collecting()
         try:
             await deliver(event)
         finally:
-            collector.outbound.append(event)
+            while collector is not None and collector.outbound is None:
+                collector = collector.outer
+            if collector is not None and collector.outbound is not None:
+                collector.outbound.append(event)
 
     return deliver_and_publish
 
@@ -140,26 +126,31 @@ def handling_failure(
     return failure
 
 
-def _call(handler: Handler, container: Container) -> Handle:
-    try:
-        return invocation(handler, container)
-    except UnresolvableError as error:
-        unresolvable = error
+def failing(error: Exception) -> Handle:
+    """Make what cannot be composed fail when it is called, and nothing else with it."""
 
     async def fail(_event: Any) -> None:
-        raise unresolvable
+        raise error
 
     return fail
 
 
+def _call(handler: Handler, container: Container) -> Handle:
+    try:
+        return invocation(handler, container)
+    except UnresolvableError as error:
+        return failing(error)
+
+
 async def _in_turn(step: list[Call], event: Any, failures: list[EventError]) -> None:
-    raised = collecting()
+    collector = collecting()
     for handler, call in step:
-        mark = len(raised)
+        mark = len(collector.events or ())
         try:
             await call(event)
         except Exception as error:  # noqa: BLE001  # whatever it is, the others go on
-            del raised[mark:]
+            if collector.events:
+                del collector.events[mark:]
             failures.append(handling_failure(event, handler, error))
 
 

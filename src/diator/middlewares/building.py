@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from diator.container.scope import current_scope
+from diator.container.scope import Scope
 
 if TYPE_CHECKING:
     from diator.container.protocol import Container
@@ -48,5 +48,10 @@ class MiddlewareBuilder:
         if not inspect.isclass(middleware):
             return middleware
         if middleware not in self._built:
-            self._built[middleware] = await current_scope().get(middleware)
+            # It outlives the send that happens to be the first.
+            scope = Scope(self._container)
+            try:
+                self._built[middleware] = await scope.get(middleware)
+            finally:
+                await scope.close(None)
         return self._built[middleware]

@@ -36,8 +36,8 @@ class EventCollectionMiddleware:
             EventsError: A domain event could not be handled here.
 
         """
-        with Attempt() as events:
+        with Attempt() as attempt:
             response = await handle(request)
             if self._emitter is not None:
-                await self._emitter.emit_within(events, response)
+                await self._emitter.emit_within(attempt, response)
         return response
