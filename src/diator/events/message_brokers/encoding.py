@@ -92,7 +92,7 @@ def _first_failure(value: Any) -> tuple[str, Any, Exception] | None:
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     """Give what a value consists of, each part after the step that leads to it."""
     if isinstance(value, dict):
-        items: Iterable[tuple[Any, Any]] = value.items()
+        items = cast("Iterable[tuple[Any, Any]]", value.items())
         for key, part in items:
             yield f"[{short_repr(key)}]", part
     elif isinstance(value, list | tuple | set | frozenset):

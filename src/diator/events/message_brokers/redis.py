@@ -1,0 +1,291 @@
+"""Publish through Redis Pub/Sub."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+
+from diator.events.message_brokers.batching import Batcher, Outcomes
+from diator.events.message_brokers.encoding import encode
+from diator.events.message_brokers.protocol import Message
+from diator.exceptions import ConfigurationError, EncodingError
+
+CHANNEL_PREFIX = "python_diator_channel"
+
+# These have a meaning in the patterns of PSUBSCRIBE and of access control lists.
+PATTERN_CHARACTERS = frozenset("*?[]\\")
+
+# Who cannot connect in this time has time left to try again before the deadline.
+CONNECT_TIMEOUT_SECONDS = 2.0
+
+# Enough to get over a connection that is refused while Redis starts anew, and few
+# enough that a wrong address is told at once.
+CONNECT_ATTEMPTS = 3
+CONNECT_PAUSE_SECONDS = 0.1
+
+# A connection of the pool is in use for a round trip, about a millisecond.
+POOL_PAUSE_SECONDS = 0.005
+
+NO_RETRIES = Retry(NoBackoff(), 0)
+
+Command = tuple[bytes, bytes, bytes]
+
+
+class RedisMessageBroker:
+    """
+    Publish messages to Redis channels, for whoever listens at that moment.
+
+    Messages that are published at the same time share one connection and one round
+    trip. The client's own retries stay off, because they publish twice where a reply
+    is lost: only connecting is tried again, while nothing has been sent.
+
+    Args:
+        client: A client, whose pool is used and which is never closed, or the URL of
+            a Redis to connect to.
+        channel_prefix: The beginning of the channels' names, which go on with the
+            type and the id of the message.
+        timeout: After how many seconds a message counts as not taken.
+
+    Raises:
+        ConfigurationError: One of the arguments cannot work.
+
+    """
+
+    def __init__(
+        self,
+        client: Redis | str,
+        *,
+        channel_prefix: str = CHANNEL_PREFIX,
+        timeout: float = 5.0,
+    ) -> None:
+        _check_prefix(channel_prefix)
+        _check_timeout(timeout)
+        self._owns_client = isinstance(client, str)
+        self._client = _client(client)
+        self._prefix = channel_prefix
+        self._timeout = timeout
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._batcher = Batcher(self._send, timeout)
+
+    async def publish(
+        self, messages: Sequence[Message], /
+    ) -> Sequence[Exception | None]:
+        """
+        Publish messages, all in one round trip.
+
+        Args:
+            messages: What to publish, in this order.
+
+        Returns:
+            None for each message that Redis has taken, else what kept it from doing
+            so: an `EncodingError`, Redis's own answer, or a `ConnectionError` or
+            `TimeoutError` that says whether the message may have been sent.
+
+        """
+        outcomes: list[Exception | None] = [None] * len(messages)
+        commands: list[Command] = []
+        places: list[int] = []
+        for place, message in enumerate(messages):
+            try:
+                commands.append((b"PUBLISH", self._channel(message), encode(message)))
+            except EncodingError as error:
+                outcomes[place] = error
+            else:
+                places.append(place)
+        if commands:
+            sent = await self._batcher_of_this_loop().send(commands)
+            for place, outcome in zip(places, sent, strict=True):
+                outcomes[place] = outcome
+        return outcomes
+
+    async def aclose(self) -> None:
+        """Wait for what is being published, and close the client that a URL made."""
+        await self._batcher_of_this_loop().drain()
+        if self._owns_client:
+            await self._client.aclose()
+
+    def _channel(self, message: Message) -> bytes:
+        return f"{self._prefix}:{message.message_type}:{message.message_id}".encode()
+
+    def _batcher_of_this_loop(self) -> Batcher[Command]:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop = loop
+            self._batcher = Batcher(self._send, self._timeout)
+        return self._batcher
+
+    async def _send(self, commands: Sequence[Command], deadline: float) -> Outcomes:
+        pool = self._client.connection_pool
+        try:
+            async with asyncio.timeout_at(deadline):
+                connection = await _connect(pool)
+        except Exception as error:  # noqa: BLE001  # credentials may be anybody's code
+            told = "nothing was sent"
+            return [self._failure(told, "connection", error) for _ in commands]
+        outcomes: list[Exception | None] = []
+        # One deadline for all replies costs less than redis-py's for each of them.
+        timeout, connection.socket_timeout = connection.socket_timeout, None
+        try:
+            async with asyncio.timeout_at(deadline):
+                packed = connection.pack_commands(commands)
+                await connection.send_packed_command(packed, check_health=False)
+                while len(outcomes) < len(commands):
+                    outcomes.append(await _read_outcome(connection))
+        except Exception as error:  # noqa: BLE001  # a broken socket raises many things
+            told = "it may have been sent"
+            unanswered = commands[len(outcomes) :]
+            outcomes += [self._failure(told, "answer", error) for _ in unanswered]
+            await _disconnect(connection)
+        except BaseException:
+            await _disconnect(connection)
+            raise
+        finally:
+            connection.socket_timeout = timeout
+            await pool.release(connection)
+        return outcomes
+
+    def _failure(self, told: str, lacking: str, error: Exception) -> Exception:
+        failure: Exception
+        if isinstance(error, TimeoutError):
+            msg = f"{told}: Redis gave no {lacking} within {self._timeout:g} s"
+            failure = TimeoutError(msg)
+        else:
+            failure = ConnectionError(f"{told}: {str(error) or type(error).__name__}")
+        failure.__cause__ = error
+        return failure
+
+
+async def _connect(pool: ConnectionPool) -> AbstractConnection:
+    """Take a connection that works; where that fails, nothing has been sent yet."""
+    for attempt in range(1, CONNECT_ATTEMPTS):
+        try:
+            return await _take(pool)
+        except AuthenticationError:
+            # Trying again does not help, and may lock the account.
+            raise
+        except (RedisError, OSError):
+            pause = CONNECT_PAUSE_SECONDS * attempt
+        await _pause(pause)
+    return await _take(pool)
+
+
+async def _take(pool: ConnectionPool) -> AbstractConnection:
+    # `get_connection` is not used because it connects with the client's own retries.
+    while not pool.can_get_connection():
+        await _pause(POOL_PAUSE_SECONDS)
+    connection: AbstractConnection
+    connection = pool.get_available_connection()  # type: ignore[no-untyped-call]
+    retry, connection.retry = connection.retry, NO_RETRIES
+    ready = False
+    try:
+        await _make_ready(connection, pool)
+        ready = True
+    finally:
+        connection.retry = retry
+        if not ready:
+            await _disconnect(connection)
+            await pool.release(connection)
+    return connection
+
+
+async def _make_ready(connection: AbstractConnection, pool: ConnectionPool) -> None:
+    was_idle = connection.is_connected
+    await pool.ensure_connection(connection)
+    if was_idle and await _is_stale(connection):
+        await _disconnect(connection)
+        await pool.ensure_connection(connection)
+
+
+async def _is_stale(connection: AbstractConnection) -> bool:
+    """
+    Tell whether a connection that was idle is of no use any more.
+
+    Redis-py misses a connection that was reset, or opened in another event loop: then
+    sending would fail in ways that leave open whether something was sent. Nothing is
+    to be read from a connection that works.
+    """
+    try:
+        return await connection.read_response(timeout=0) is not None
+    except Exception:  # noqa: BLE001  # a broken socket raises many things
+        return True
+
+
+async def _read_outcome(connection: AbstractConnection) -> Exception | None:
+    try:
+        await connection.read_response()
+    except ResponseError as error:
+        return error
+    return None
+
+
+async def _disconnect(connection: AbstractConnection) -> None:
+    # A socket of an event loop that was closed cannot even be closed without an error.
+    with suppress(Exception):
+        await connection.disconnect(nowait=True)
+
+
+async def _pause(seconds: float) -> None:
+    # Many processes must not come back all at once.
+    await asyncio.sleep(seconds * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
+
+
+def _client(client: Any) -> Redis:
+    if isinstance(client, Redis):
+        return client
+    if not isinstance(client, str):
+        msg = f"a redis.asyncio.Redis or a URL is needed, not {type(client).__name__}"
+        raise ConfigurationError(msg)
+    made = _client_of_url(client)
+    if made is None:
+        # It may hold a password, and so may the error of who could not read it.
+        msg = (
+            "the URL of Redis is not valid: it looks like redis://host:6379/0, and "
+            "characters such as / and @ in a password are written as %2F and %40"
+        )
+        raise ConfigurationError(msg)
+    return made
+
+
+def _client_of_url(url: str) -> Redis | None:
+    try:
+        client = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
+            url, socket_connect_timeout=CONNECT_TIMEOUT_SECONDS
+        )
+        # Not before now are unknown options of the URL found.
+        client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+    except (ValueError, TypeError, RedisError):
+        return None
+    return client
+
+
+def _check_prefix(prefix: Any) -> None:
+    if not (
+        isinstance(prefix, str)
+        and prefix
+        and prefix.isprintable()
+        and " " not in prefix
+        and PATTERN_CHARACTERS.isdisjoint(prefix)
+    ):
+        msg = (
+            "channel_prefix must be a str without spaces, control characters and "
+            f"{''.join(sorted(PATTERN_CHARACTERS))}, not {prefix!r}"
+        )
+        raise ConfigurationError(msg)
+
+
+def _check_timeout(timeout: Any) -> None:
+    if not (
+        isinstance(timeout, int | float) and math.isfinite(timeout) and timeout > 0
+    ):
+        msg = f"timeout must be a number of seconds above 0, not {timeout!r}"
+        raise ConfigurationError(msg)
