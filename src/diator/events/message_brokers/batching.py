@@ -75,7 +75,9 @@ class Batcher(Generic[Item]):
         entry.fail(TimeoutError, f"{told}: it took more than {self._timeout:g} s")
 
     def _go_on(self) -> None:
-        if not self._queue:
+        # When the loop is shut down all callers are cancelled, and no task may be made.
+        if all(entry.outcomes.done() for entry in self._queue):
+            self._queue.clear()
             self._busy = False
             return
         # What is sent for many must not run in the context of one of them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from reprlib import repr as short_repr
 from typing import Any, cast
@@ -89,18 +89,15 @@ def _first_failure(value: Any) -> tuple[str, Any, Exception] | None:
     return None
 
 
-def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+def _parts(value: Any) -> list[tuple[str, Any]]:
     """Give what a value consists of, each part after the step that leads to it."""
     if isinstance(value, dict):
         items = cast("Iterable[tuple[Any, Any]]", value.items())
-        for key, part in items:
-            yield f"[{short_repr(key)}]", part
-    elif isinstance(value, list | tuple | set | frozenset):
-        for index, part in enumerate(cast("Iterable[Any]", value)):
-            yield f"[{index}]", part
-    else:
-        for name in _field_names(value):
-            yield f".{name}", getattr(value, name, None)
+        return [(f"[{short_repr(key)}]", part) for key, part in items]
+    if isinstance(value, list | tuple | set | frozenset):
+        parts = cast("Iterable[Any]", value)
+        return [(f"[{index}]", part) for index, part in enumerate(parts)]
+    return [(f".{name}", getattr(value, name, None)) for name in _field_names(value)]
 
 
 def _field_names(value: Any) -> list[str]:
