@@ -120,7 +120,7 @@ class _Ids(NamedTuple):
 
 # What raised the events that are waiting, by their identity. An event that goes away
 # takes its entry along.
-_origins: dict[int, tuple[weakref.ref[Any], _Ids]] = {}
+_origins: dict[int, tuple[_Ids, weakref.ref[Any]]] = {}
 
 
 def _bind_ids(message: Any) -> tuple[_Ids, dict[str, Token[Any]]]:
@@ -150,8 +150,8 @@ def _replaced(token: Token[Any]) -> Any:
 
 
 def _origin(message: Any) -> _Ids | None:
-    reference, ids = _origins.get(id(message), (None, None))
-    return ids if reference is not None and reference() is message else None
+    known = _origins.get(id(message))
+    return None if known is None else known[0]
 
 
 def _remember_events(ids: _Ids) -> None:
@@ -171,7 +171,7 @@ def _remember(event: Event, ids: _Ids) -> None:
         reference = weakref.ref(event, lambda _: _origins.pop(key, None))
     except TypeError:
         return
-    _origins[key] = reference, ids
+    _origins[key] = ids, reference
 
 
 def _outcome(error: BaseException | None) -> str:

@@ -528,6 +528,26 @@ class TestIdsOfEvents:
         assert ids.happened["causation_id"] == ids.handler["request_id"]
         assert ids.happened["correlation_id"] == ids.handler["correlation_id"]
 
+    async def test_emitted_elsewhere(self, mediator, lines, ids):
+        """An event belongs to what is bound where it is emitted, whatever raised it."""
+        event = Happened()
+
+        @mediator.handles(RaiseGiven)
+        async def handle(request: RaiseGiven) -> None:
+            ids.see("handler")
+            collect(request.event)
+
+        @mediator.handles(Happened)
+        async def hear(event: Happened) -> None:
+            ids.see("happened")
+
+        await mediator.send(RaiseGiven(event))
+        bind_contextvars(correlation_id="of all")
+        await mediator.event_emitter.emit(event)
+
+        assert ids.happened["correlation_id"] == "of all"
+        assert ids.happened["causation_id"] == ids.handler["request_id"]
+
     async def test_nothing_kept(self, raising, lines):
         """What is known of an event goes with it."""
         event = Happened()
