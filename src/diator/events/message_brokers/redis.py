@@ -151,7 +151,7 @@ class RedisMessageBroker:
             raise
         finally:
             connection.socket_timeout = timeout
-            await pool.release(connection)
+            await _give_back(connection, pool)
         return outcomes
 
     def _failure(self, told: str, lacking: str, error: Exception) -> Exception:
@@ -194,7 +194,7 @@ async def _take(pool: ConnectionPool) -> AbstractConnection:
         connection.retry = retry
         if not ready:
             await _disconnect(connection)
-            await pool.release(connection)
+            await _give_back(connection, pool)
     return connection
 
 
@@ -232,6 +232,12 @@ async def _disconnect(connection: AbstractConnection) -> None:
     # A socket of an event loop that was closed cannot even be closed without an error.
     with suppress(Exception):
         await connection.disconnect(nowait=True)
+
+
+async def _give_back(connection: AbstractConnection, pool: ConnectionPool) -> None:
+    # A failure, as of the renewal of a login, says nothing about the messages.
+    with suppress(Exception):
+        await pool.release(connection)
 
 
 async def _pause(seconds: float) -> None:
