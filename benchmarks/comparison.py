@@ -1,0 +1,241 @@
+"""Measure a case of diator beside the same work written by hand."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import median, quantiles
+from types import CodeType, FrameType, FunctionType
+from typing import Any
+
+Send = Callable[[Any], Awaitable[object]]
+
+OVER_TARGET = "OVER TARGET"
+
+SENDS_COUNTED = 3
+"""More than one, so that what only happens at the first send is noticed."""
+
+WARM_UP_SECONDS = 0.1
+"""The interpreter adapts code to what it does while it runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """
+    What is compared, and how.
+
+    Attributes:
+        name: What its row in the table is called.
+        request: What is sent.
+        counted: Functions that both sides must call equally often.
+        sends: How many sends make a round, which should last about a millisecond.
+        rounds: How often both sides are measured.
+        work: How many pieces of work a send does; times are given for one.
+        target: The ratio that must not be exceeded.
+        goal: The ratio to reach next.
+        is_throughput: Whether the time that passes matters as well.
+
+    """
+
+    name: str
+    request: object
+    counted: Sequence[Callable[..., Any]] = ()
+    sends: int = 1_000
+    rounds: int = 400
+    work: int = 1
+    target: float | None = None
+    goal: float | None = None
+    is_throughput: bool = False
+
+
+@dataclass
+class Side:
+    """
+    One of the two that are compared.
+
+    Attributes:
+        send: Does the work for a request.
+        cpu: CPU time of the thread in each round, in ns for each piece of work.
+        wall: Time that passed in each round, in ns for each piece of work.
+
+    """
+
+    send: Send
+    cpu: list[float] = field(default_factory=list[float])
+    wall: list[float] = field(default_factory=list[float])
+
+    def __post_init__(self) -> None:
+        # The interpreter adapts a loop to what is called in it. In an application each
+        # caller has code of its own; one loop for both would suit neither.
+        self._repeat: Any = FunctionType(repeat.__code__.replace(), globals())
+
+    async def run(self, case: Case, sends: int | None = None) -> None:
+        """Do a round, without measuring it."""
+        await self._repeat(self.send, case.request, sends or case.sends)
+
+    async def measure(self, case: Case) -> None:
+        """Measure a round."""
+        work = case.sends * case.work
+        wall = time.perf_counter_ns()
+        cpu = time.thread_time_ns()
+        await self._repeat(self.send, case.request, case.sends)
+        self.cpu.append((time.thread_time_ns() - cpu) / work)
+        self.wall.append((time.perf_counter_ns() - wall) / work)
+
+
+async def repeat(send: Send, request: object, sends: int) -> None:
+    """Send a request again and again."""
+    for _ in range(sends):
+        await send(request)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """
+    A case that was measured.
+
+    Attributes:
+        case: What was compared.
+        by_hand: What was measured of the work written by hand.
+        diator: What was measured of diator.
+
+    """
+
+    case: Case
+    by_hand: Side
+    diator: Side
+
+    @property
+    def ratio(self) -> float:
+        """What diator costs, with 1 for the work by hand: the median of the rounds."""
+        return self.quartiles[1]
+
+    @property
+    def quartiles(self) -> list[float]:
+        """The ratios below which a quarter, a half and three quarters of rounds lie."""
+        return quantiles(_ratios(self.diator.cpu, self.by_hand.cpu))
+
+    @property
+    def speed(self) -> float:
+        """How much diator does while 1 is done by hand, waiting included."""
+        return median(_ratios(self.by_hand.wall, self.diator.wall))
+
+    @property
+    def verdict(self) -> str:
+        """How the ratio compares with target and goal."""
+        target, goal = self.case.target, self.case.goal
+        if target is not None and self.ratio > target:
+            return OVER_TARGET
+        if goal is not None and self.ratio <= goal:
+            return "goal met"
+        return "over goal" if target is None and goal is not None else ""
+
+
+async def compare_sides(case: Case, by_hand: Send, diator: Send) -> Comparison:
+    """
+    Check that both sides do the same work, and measure them.
+
+    They take turns in many short rounds, so that whatever slows the machine for a
+    while slows both alike, and neither is always the first.
+    """
+    comparison = Comparison(case, Side(by_hand), Side(diator))
+    sides = [comparison.by_hand, comparison.diator]
+    await check_same_work(case, *sides)
+    warm = time.perf_counter() + WARM_UP_SECONDS
+    while time.perf_counter() < warm:
+        for side in sides:
+            await side.run(case)
+    gc.collect()
+    for _ in range(case.rounds):
+        for side in sides:
+            await side.measure(case)
+        sides.reverse()
+    return comparison
+
+
+async def check_same_work(case: Case, by_hand: Side, diator: Side) -> None:
+    """Assert that both sides answer the same, and call the same functions."""
+    assert await by_hand.send(case.request) == await diator.send(case.request)
+    codes = {function.__code__ for function in case.counted}
+    expected = await count_calls(codes, case, by_hand)
+    assert expected.keys() == codes, "a function that is counted was not called"
+    assert await count_calls(codes, case, diator) == expected
+
+
+async def count_calls(
+    codes: set[CodeType], case: Case, side: Side
+) -> Counter[CodeType]:
+    """Count how often code runs, so that what is timed need not count anything."""
+    calls: Counter[CodeType] = Counter()
+
+    def count(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call" and frame.f_code in codes:
+            calls[frame.f_code] += 1
+
+    profiler = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        await side.run(case, SENDS_COUNTED)
+    finally:
+        sys.setprofile(profiler)
+    return calls
+
+
+def ratio_lines(comparisons: Iterable[Comparison]) -> list[str]:
+    """Give the table of ratios."""
+    rows = [
+        (
+            comparison.case.name,
+            f"{median(comparison.by_hand.cpu):,.0f}",
+            f"{median(comparison.diator.cpu):,.0f}",
+            f"{comparison.ratio:.2f}",
+            "{0:.2f} to {2:.2f}".format(*comparison.quartiles),
+            _limit(comparison.case.target),
+            _limit(comparison.case.goal),
+            comparison.verdict,
+        )
+        for comparison in comparisons
+    ]
+    titles = ("case", "by hand", "diator", "ratio", "half of rounds", "target", "goal")
+    return _table([(*titles, ""), *rows])
+
+
+def throughput_lines(comparisons: Iterable[Comparison]) -> list[str]:
+    """Give the table of how much is done in a second, waiting included."""
+    rows = [
+        (
+            comparison.case.name,
+            f"{1e9 / median(comparison.by_hand.wall):,.0f}",
+            f"{1e9 / median(comparison.diator.wall):,.0f}",
+            f"{comparison.speed:.2f}",
+            "",
+        )
+        for comparison in comparisons
+        if comparison.case.is_throughput
+    ]
+    return _table([("case", "by hand", "diator", "ratio", ""), *rows]) if rows else []
+
+
+def _ratios(dividends: list[float], divisors: list[float]) -> list[float]:
+    """Divide round by round, since both sides of a round are measured together."""
+    return [first / second for first, second in zip(dividends, divisors, strict=True)]
+
+
+def _limit(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}"
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [_line(row, widths) for row in rows]
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
+    case, *numbers, verdict = row
+    width, *widths_of_numbers, _ = widths
+    cells = map(str.rjust, numbers, widths_of_numbers)
+    return "  ".join([case.ljust(width), *cells, verdict]).rstrip()

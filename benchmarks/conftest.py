@@ -1,0 +1,87 @@
+"""The fixture that compares, and the tables at the end of a run."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Protocol
+
+import pytest
+
+from benchmarks.comparison import (
+    OVER_TARGET,
+    Case,
+    Comparison,
+    Send,
+    compare_sides,
+    ratio_lines,
+    throughput_lines,
+)
+
+ROUNDS_DISABLED = 5  # With --benchmark-disable it only matters that everything runs.
+ROUNDS_SHOWN = 20  # by pytest-benchmark, whose own figures have no part in the ratios
+
+compared = pytest.StashKey[list[Comparison]]()
+
+
+class Compare(Protocol):
+    """Compares diator with the same work written by hand, and adds it to the table."""
+
+    def __call__(self, case: Case, *, by_hand: Send, diator: Send) -> None: ...
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    """Return the one event loop of a test."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture
+def compare(
+    benchmark: Any, runner: asyncio.Runner, pytestconfig: pytest.Config
+) -> Compare:
+    """Return what compares diator with the same work written by hand."""
+
+    def compare(case: Case, *, by_hand: Send, diator: Send) -> None:
+        if not benchmark.enabled:
+            case = replace(case, rounds=ROUNDS_DISABLED)
+        comparison = runner.run(compare_sides(case, by_hand, diator))
+        pytestconfig.stash.setdefault(compared, []).append(comparison)
+        benchmark.group = f"diator, {case.sends:,} sends a round"
+        benchmark.extra_info["ratio"] = round(comparison.ratio, 3)
+        benchmark.pedantic(
+            lambda: runner.run(comparison.diator.run(case)), rounds=ROUNDS_SHOWN
+        )
+
+    return compare
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let a case that fails before it is timed fail only once."""
+    config.addinivalue_line(
+        "filterwarnings",
+        "ignore:Benchmark fixture was not used"
+        ":pytest_benchmark.logger.PytestBenchmarkWarning",
+    )
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the tables."""
+    comparisons = config.stash.get(compared, list[Comparison]())
+    if not comparisons:
+        return
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    terminalreporter.section(f"diator beside the same work by hand, {python}")
+    terminalreporter.write_line("CPU time in ns, medians of many rounds\n")
+    for line in ratio_lines(comparisons):
+        terminalreporter.write_line(line, red=OVER_TARGET in line)
+    throughput = throughput_lines(comparisons)
+    if throughput:
+        terminalreporter.write_line("\nEvents a second, waiting included\n")
+        for line in throughput:
+            terminalreporter.write_line(line)
