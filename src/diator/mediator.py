@@ -118,7 +118,10 @@ class Mediator:
         around = current.get()
         if around is not None and around.owner is None:
             around = None
-        collector = Collector(self, around)
+        collector = Collector()
+        collector.owner = self
+        collector.outer = around
+        collector.task = collector.scope = collector.events = None
         token = current.set(collector)
         try:
             try:
@@ -128,24 +131,22 @@ class Mediator:
                     handle = self._compose_and_handle
                 response: Res = await handle(request)
             except BaseException as error:
-                collector.owner = collector.events = None
                 if collector.scope is not None:
                     await collector.scope.close(error)
                 raise
-            events = collector.events
-            collector.owner = collector.events = None
             if collector.scope is not None:
                 await collector.scope.close(None)
-            if events:
+            if collector.events:
                 # Found only now: a task may outlive the send that it was started in.
                 outer = None if around is None else enclosing(around, self)
                 if outer is not None:
-                    outer.raised().extend(events)
+                    outer.raised().extend(collector.events)
                 else:
-                    failures = await self.event_emitter.drain(self, events, around)
+                    failures = await self.event_emitter.drain(collector)
                     if failures:
                         self.event_emitter.report(failures, response)
         finally:
+            collector.owner = None
             # A collector whose send is over says no more than none, so that there is
             # nothing to restore around an outermost send: a sixth of what it costs.
             if around is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from diator.container.injection import arguments_factory
 from diator.container.protocol import Scoped
-from diator.events.collector import collecting
+from diator.events.collector import collecting, enclosing
 from diator.exceptions import NoSendError
 
 if TYPE_CHECKING:
@@ -27,13 +27,19 @@ def current_scope() -> Scope:
         NoSendError: Nothing is being handled here.
 
     """
-    collector = collecting()
+    collector = innermost = collecting()
     while collector.scope is None:
-        outer = enclosing(collector.outer, collector.owner)
-        if outer is None:
-            collector.scope = Scope(collector.owner.container)
-            break
-        collector = outer
+        outer = enclosing(collector.outer, innermost.owner)
+        if outer is not None:
+            collector = outer
+        elif enclosing(collector, innermost.owner) is None:
+            msg = (
+                "the request that this task was started for was handled, and its scope "
+                "is closed: await the task in the handler, or have it send a request"
+            )
+            raise NoSendError(msg)
+        else:
+            collector.scope = Scope(innermost.owner.container)  # type: ignore[union-attr]  # collecting() gives open collectors alone
     return collector.scope
 
 

@@ -9,10 +9,9 @@ child task finds the collector of the attempt that the task was started in.
 
 from __future__ import annotations
 
+import asyncio
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from diator.events.event import Event
 from diator.exceptions import NoSendError, NotAMessageError
@@ -28,30 +27,32 @@ if TYPE_CHECKING:
 current: ContextVar[Collector | None] = ContextVar("diator_collector", default=None)
 
 
-class Collector(msgspec.Struct, gc=False):
+class Collector:
     """
     What an attempt that is running knows of itself.
 
-    Every send makes one, and every event. A `msgspec.Struct` is made in two thirds of
-    the time of a class with slots. It is not tracked by the garbage collector, so that
-    whoever ends an attempt must `close` it: an event may hold a task, whose context
-    holds the collector.
+    Every send makes one. It has no `__init__`, which would double what it costs:
+    whoever makes one sets all its attributes but `passed`.
 
     Attributes:
         owner: The mediator or emitter that the attempt belongs to; None once it is
             over, when raising an event would lose it.
         outer: The collector around this one, whoever owns it.
-        outbound: Where the events for the broker go, in the attempt of an event.
+        task: The task that emits the events of a send, once its request was handled.
         scope: What the attempt shares with those inside it, once somebody asked.
         events: What was raised, in the order of the raising; None if nothing was.
+        passed: Whether an event that is emitted may pass to the broker.
 
     """
 
+    __slots__ = ("events", "outer", "owner", "passed", "scope", "task")
+
     owner: Owner | None
-    outer: Collector | None = None
-    outbound: list[Event] | None = None
-    scope: Scope | None = None
-    events: list[Event] | None = None
+    outer: Collector | None
+    task: asyncio.Task[Any] | None
+    scope: Scope | None
+    events: list[Event] | None
+    passed: bool
 
     def raised(self) -> list[Event]:
         """Give the list of the events, to add to it."""
@@ -103,9 +104,16 @@ def collecting() -> Collector:
     return collector
 
 
-def enclosing(collector: Collector | None, owner: Owner) -> Collector | None:
-    """Give the nearest open collector of an owner, from one on outwards."""
+def enclosing(collector: Collector | None, owner: Owner | None) -> Collector | None:
+    """
+    Give the nearest open collector of an owner, from one on outwards.
+
+    While a send emits its events, it is only there for the task that does so: a task
+    that its handler left behind is on its own from then on.
+    """
     while collector is not None and collector.owner is not None:
+        if collector.task is not None and collector.task is not asyncio.current_task():
+            return None
         if collector.owner is owner:
             return collector
         collector = collector.outer
@@ -152,7 +160,10 @@ class Attempt:
 
     def __enter__(self) -> Collector:
         self._outer = outer = collecting()
-        self._collector = collector = Collector(outer.owner, outer)
+        self._collector = collector = Collector()
+        collector.owner = outer.owner
+        collector.outer = outer
+        collector.task = collector.scope = collector.events = None
         self._token = current.set(collector)
         return collector
 

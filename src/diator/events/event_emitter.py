@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 from diator.container.default import adapted
@@ -55,7 +56,11 @@ class Route:
     __slots__ = ("handle", "handler", "publishes")
 
     def __init__(
-        self, handle: Handle | None, handler: Handler | None, *, publishes: bool
+        self,
+        handle: Handle | None,
+        handler: Handler | None = None,
+        *,
+        publishes: bool = False,
     ) -> None:
         self.handle = handle
         self.handler = handler
@@ -128,11 +133,16 @@ class EventEmitter:
             EventsError: Some could not be dealt with.
 
         """
-        around = current.get()
-        token = current.set(around)
+        collector = Collector()
+        collector.owner = self
+        collector.outer = current.get()
+        collector.task = collector.scope = None
+        collector.events = list(events)
+        token = current.set(collector)
         try:
-            failures = await self.drain(self, list(events), around)
+            failures = await self.drain(collector)
         finally:
+            collector.owner = None
             current.reset(token)
         if failures:
             self.report(failures)
@@ -151,75 +161,64 @@ class EventEmitter:
             EventsError: Some could not be dealt with; it has the answer.
 
         """
-        events = collector.events
-        if not events:
-            return
-        collector.events = held = []
-        owner: Any = collector.owner
-        token = current.set(collector)
-        try:
-            failures = await self.drain(owner, events, collector, held=held)
-        finally:
-            current.reset(token)
+        failures = await self.drain(collector, hold=True)
         if failures:
             raise _events_error(failures, response)
 
     async def drain(
-        self,
-        owner: Owner,
-        waiting: list[Event],
-        around: Collector | None,
-        *,
-        held: list[Event] | None = None,
-    ) -> list[EventError]:
+        self, collector: Collector, *, hold: bool = False
+    ) -> tuple[EventError, ...]:
         """
-        Take events to their handlers, then those that these raised, and so on.
-
-        The caller restores the context variable of the collectors.
+        Emit the events of an attempt, and those that their handlers raise.
 
         Args:
-            owner: Whose sends join those of the event handlers, when called by them.
-            waiting: The events, in the order of their raising. Those that handlers
-                raise are put at its end.
-            around: The collector around those of the events.
-            held: Is given the events for the broker, if they are to be left alone.
+            collector: The attempt's, which is the current one.
+            hold: Whether the attempt is still running: its events share its scope, and
+                those for the broker stay in it.
 
         Returns:
             What went wrong, for `report`.
 
         """
-        failures: list[EventError] = []
+        if not hold:
+            collector.task = asyncio.current_task()
+            collector.scope = None
+        failures: tuple[EventError, ...] = ()
         outbound: list[Event] = []
         lines: dict[int, Line] = {}
         routes = self._routes
+        waiting = collector.raised()
+        collector.events = None
         # The loop comes to what it puts at the end of the list, too.
         for event in waiting:
             event_type = event.__class__
-            if held is not None and message_type(event_type) is not None:
-                held.append(event)
+            if hold and message_type(event_type) is not None:
+                outbound.append(event)
                 continue
-            route = routes.get(event_type)
-            if route is None:
+            try:
+                route = routes[event_type]
+            except KeyError:
                 route = await self._compose(event)
+            passed = route.publishes
             if route.handle is not None:
-                collector = Collector(owner, around, outbound)
-                current.set(collector)
+                collector.passed = passed
                 try:
                     await route.handle(event)
                 except BaseException as error:  # noqa: BLE001  # other events go on
-                    failures += await _failed(event, route, collector, error)
+                    failures += await _failed(event, route, collector, error, hold=hold)
                 else:
-                    if collector.scope is not None:
+                    if collector.scope is not None and not hold:
                         failures += await _close(event, collector)
-                finally:
-                    raised = collector.events
-                    collector.owner = collector.events = None
-                if raised:
+                passed = collector.passed
+                if collector.events is not None:
                     line = (event_type, lines.get(id(event)))
-                    failures += self._enqueue(raised, line, waiting, lines)
-            if route.publishes:
+                    failures += self._enqueue(collector.events, line, waiting, lines)
+                    collector.events = None
+            if passed:
                 outbound.append(event)
-        if outbound:
+        if hold:
+            collector.events = outbound
+        elif outbound:
             failures += await publish(outbound, self.message_broker)
         try:
             return failures
@@ -227,7 +226,7 @@ class EventEmitter:
             # What failed refers to this frame, and must not be referred to by it.
             del failures
 
-    def report(self, failures: list[EventError], response: Any = None) -> None:
+    def report(self, failures: Sequence[EventError], response: Any = None) -> None:
         """
         Raise, or log, what went wrong.
 
@@ -255,13 +254,13 @@ class EventEmitter:
         line: Line,
         waiting: list[Event],
         lines: dict[int, Line],
-    ) -> list[EventError]:
+    ) -> tuple[EventError, ...]:
         """Let events wait for their turn, but for those that turn in a circle."""
-        failures: list[EventError] = []
+        failures: tuple[EventError, ...] = ()
         for event in raised:
             cycle = _cycle(event, line, self._cascade_limit)
             if cycle:
-                failures.append(CascadeError(event, cycle))
+                failures += (CascadeError(event, cycle),)
             else:
                 lines[id(event)] = line
                 waiting.append(event)
@@ -281,20 +280,21 @@ class EventEmitter:
                 raise NotAMessageError(msg)
             middlewares = await self._builder.middlewares(event_type)
         except DiatorError as error:
-            return Route(failing(error), None, publishes=False)
+            return Route(failing(error))
         bindings = self.event_map.get(event_type)
         publishes = message_type(event_type) is not None
         if middlewares:
             handle = handler_sink(bindings, self.container)
             if publishes:
                 handle = broker_sink(handle)
-            route = Route(compose(middlewares, handle), None, publishes=False)
+            # The sink at the end of the chain tells whether the event got there.
+            route = Route(compose(middlewares, handle))
         elif len(bindings) == 1:
             [(handler, handle)] = calls(bindings, self.container)
             route = Route(handle, handler, publishes=publishes)
         elif bindings:
             handle = handler_sink(bindings, self.container)
-            route = Route(handle, None, publishes=publishes)
+            route = Route(handle, publishes=publishes)
         else:
             route = Route(None, None, publishes=publishes)
         self._routes[event_type] = route
@@ -317,30 +317,37 @@ def _cycle(event: Event, line: Line, limit: int) -> list[type]:
 
 
 async def _failed(
-    event: Event, route: Route, collector: Collector, error: BaseException
-) -> Sequence[EventError]:
+    event: Event,
+    route: Route,
+    collector: Collector,
+    error: BaseException,
+    *,
+    hold: bool,
+) -> tuple[EventError, ...]:
     """Close the scope of an event that failed, and say what failed at it."""
-    if collector.scope is not None:
+    if collector.scope is not None and not hold:
         try:
             await collector.scope.close(error)
         except Exception as closing_error:  # noqa: BLE001  # it takes the error's place
             error = closing_error
+        collector.scope = None
     if not isinstance(error, Exception):
         raise error
     if isinstance(error, EventsError) and route.handler is None:
         return error.exceptions  # type: ignore[return-value]  # no nested groups
     # The attempt failed as a whole, unlike a fan-out in which one handler did.
     collector.events = None
-    return [_failure(event, route.handler, error)]
+    return (_failure(event, route.handler, error),)
 
 
-async def _close(event: Event, collector: Collector) -> Sequence[EventError]:
+async def _close(event: Event, collector: Collector) -> tuple[EventError, ...]:
     """Close the scope of an event that was handled."""
+    scope, collector.scope = collector.scope, None
     try:
-        await collector.scope.close(None)  # type: ignore[union-attr]  # see the caller
+        await scope.close(None)  # type: ignore[union-attr]  # see the caller
     except Exception as error:  # noqa: BLE001  # whatever it is, other events go on
         collector.events = None
-        return [_failure(event, None, error)]
+        return (_failure(event, None, error),)
     return ()
 
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from diator.container.scope import own_scope
-from diator.events.collector import Attempt, Collector, collecting
+from diator.events.collector import Attempt, collecting
 from diator.events.event import ECSTEvent, Event, NotificationEvent
 from diator.events.message_brokers.protocol import Message
 from diator.exceptions import (
@@ -67,14 +67,13 @@ def broker_sink(deliver: Handle) -> Handle:
     """Have an event published, at the end of its emission, after it was delivered."""
 
     async def deliver_and_publish(event: Any) -> None:
-        collector: Collector | None = collecting()
+        collector: Any = collecting()
+        while collector.task is None:
+            collector = collector.outer
         try:
             await deliver(event)
         finally:
-            while collector is not None and collector.outbound is None:
-                collector = collector.outer
-            if collector is not None and collector.outbound is not None:
-                collector.outbound.append(event)
+            collector.passed = True
 
     return deliver_and_publish
 
@@ -90,11 +89,11 @@ def message_type(event_type: type) -> str | None:
 
 async def publish(
     events: Sequence[Any], broker: MessageBroker | None
-) -> list[EventError]:
+) -> tuple[EventError, ...]:
     """Hand events to the broker in one batch, and tell of those it did not take."""
     if broker is None:
         reason = "there is no message broker: give the EventEmitter a message_broker"
-        return [EventPublishingError(event, broker, reason) for event in events]
+        return tuple(EventPublishingError(event, broker, reason) for event in events)
     messages = [
         Message(
             message_type=message_type(type(event)) or "",
@@ -114,7 +113,7 @@ async def publish(
             failure = EventPublishingError(event, broker, str(result))
             failure.__cause__ = result
             failures.append(failure)
-    return failures
+    return tuple(failures)
 
 
 def handling_failure(
