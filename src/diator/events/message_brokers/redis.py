@@ -214,6 +214,10 @@ async def _is_stale(connection: AbstractConnection) -> bool:
     sending would fail in ways that leave open whether something was sent. Nothing is
     to be read from a connection that works.
     """
+    # The loop has to look at its sockets, and then to tell what it saw: where it was
+    # busy since the connection was closed, nobody knows of that yet.
+    for _ in range(2):
+        await asyncio.sleep(0)
     try:
         return await connection.read_response(timeout=0) is not None
     except Exception:  # noqa: BLE001  # a broken socket raises many things
