@@ -28,6 +28,7 @@ from diator import exceptions
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 SHOWN_REDIS_URL = "redis://localhost:6379/0"
+BLOCK_SECONDS = 20  # for a message that never comes; a block takes a fraction of it
 
 VARYING = {
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": "<id>",
@@ -102,7 +103,7 @@ class Reader:
         )
         outcome = eval(code, vars(self.module))
         if inspect.iscoroutine(outcome):
-            self._runner.run(outcome)
+            self._runner.run(asyncio.wait_for(outcome, BLOCK_SECONDS))
 
     def close(self):
         self._runner.close()
