@@ -96,9 +96,9 @@ def collecting() -> Collector:
     collector = current.get()
     if collector is None or collector.owner is None:
         msg = (
-            "no send is running here, so that an event could not leave: raise it in a "
-            "handler or in what a handler calls; a task that outlives the send it was "
-            "started in has to send a request of its own"
+            "no send is running here, or it has ended, so that an event could not "
+            "leave: raise events in a handler or in what it calls; a task that "
+            "outlives the send it was started in has to send a request of its own"
         )
         raise NoSendError(msg)
     return collector
