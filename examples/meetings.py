@@ -11,11 +11,11 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, MutableMapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import msgspec
 import structlog
@@ -99,7 +99,7 @@ class Meetings:
         self.users = {1: [3]}
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
+    async def transaction(self) -> AsyncGenerator[None]:
         show("database", "begin")
         before = deepcopy(self.users)
         try:
@@ -187,7 +187,7 @@ def show(who: str, what: str) -> None:
 
 
 @contextmanager
-def indented() -> Iterator[None]:
+def indented() -> Generator[None]:
     global depth  # noqa: PLW0603  # one program prints one thing after the other
     depth += 1
     try:
@@ -222,7 +222,7 @@ async def show_event(event: Any, handle: Handle) -> None:
         await handle(event)
 
 
-def show_log(_logger: Any, _level: str, entry: dict[str, Any]) -> Any:
+def show_log(_logger: Any, _level: str, entry: MutableMapping[str, Any]) -> NoReturn:
     """Show what is logged, as structlog's last processor."""
     show("log", "{event}: {message_name}, {duration_ms} ms".format(**entry))
     raise structlog.DropEvent
