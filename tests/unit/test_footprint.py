@@ -1,0 +1,163 @@
+"""What sends leave behind: nothing."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from contextlib import suppress
+
+import pytest
+
+from diator import (
+    Command,
+    DomainEvent,
+    EventHandler,
+    Mediator,
+    NotificationEvent,
+    RequestHandler,
+)
+from diator.exceptions import HandlerNotFoundError
+
+SENDS = 100_000
+KEPT_BYTES = 16_384  # Even a mere reference kept for each send would take 800,000.
+
+FEWER_SENDS = 1_000
+
+
+class Greet(Command):
+    pass
+
+
+class Notify(Command):
+    pass
+
+
+class Outer(Command):
+    """Is answered with the help of another request."""
+
+
+class Fail(Command):
+    pass
+
+
+class Unbound(Command):
+    pass
+
+
+class Greeted(DomainEvent):
+    pass
+
+
+class Notified(NotificationEvent):
+    pass
+
+
+class GreetHandler(RequestHandler[Greet, None]):
+    async def handle(self, request: Greet) -> None:
+        self.events.append(Greeted())
+
+
+class NotifyHandler(RequestHandler[Notify, None]):
+    async def handle(self, request: Notify) -> None:
+        self.events.append(Notified())
+
+
+class OuterHandler(RequestHandler[Outer, None]):
+    def __init__(self, mediator: Mediator) -> None:
+        self.mediator = mediator
+
+    async def handle(self, request: Outer) -> None:
+        await self.mediator.send(Greet())
+
+
+class FailHandler(RequestHandler[Fail, None]):
+    async def handle(self, request: Fail) -> None:
+        self.events.append(Greeted())
+        raise LookupError
+
+
+class GreetedHandler(EventHandler[Greeted]):
+    async def handle(self, event: Greeted) -> None:
+        pass
+
+
+class PassOn:
+    async def __call__(self, request, handle):
+        return await handle(request)
+
+
+class TryAgain:
+    async def __call__(self, request, handle):
+        try:
+            return await handle(request)
+        except LookupError:
+            return await handle(request)
+
+
+@pytest.fixture
+def mediator():
+    mediator = Mediator()
+    mediator.container[Mediator] = mediator
+    mediator.use(PassOn())
+    mediator.use(TryAgain())
+    mediator.bind(Greet, GreetHandler)
+    mediator.bind(Notify, NotifyHandler)
+    mediator.bind(Outer, OuterHandler)
+    mediator.bind(Fail, FailHandler)
+    mediator.bind(Greeted, GreetedHandler)
+    return mediator
+
+
+async def send_many(mediator, request_type, number, error=()):
+    for _ in range(number):
+        with suppress(error):
+            await mediator.send(request_type())
+
+
+class TestMemory:
+    async def test_is_flat(self, mediator):
+        """However many requests are sent, nothing of them stays."""
+        tracemalloc.start()
+        try:
+            await send_many(mediator, Greet, FEWER_SENDS)
+            gc.collect()
+            before, _ = tracemalloc.get_traced_memory()
+            await send_many(mediator, Greet, SENDS)
+            gc.collect()
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+        assert after - before < KEPT_BYTES
+
+
+class TestGarbage:
+    @pytest.fixture(autouse=True)
+    def without_collector(self):
+        gc.disable()
+        yield
+        gc.enable()
+
+    @pytest.mark.parametrize("request_type", [Greet, Notify, Outer])
+    async def test_success(self, mediator, request_type):
+        """A send leaves nothing to the garbage collector."""
+        await send_many(mediator, request_type, 2)
+        gc.collect()
+
+        await send_many(mediator, request_type, FEWER_SENDS)
+
+        assert gc.collect() == 0
+
+    @pytest.mark.parametrize(
+        "request_type, error",
+        [(Fail, LookupError), (Unbound, HandlerNotFoundError)],
+    )
+    async def test_failure(self, mediator, request_type, error):
+        """Nor does a send that fails, although errors hold on to the frames."""
+        with pytest.raises(error):
+            await mediator.send(request_type())
+        gc.collect()
+
+        await send_many(mediator, request_type, FEWER_SENDS, error)
+
+        assert gc.collect() == 0
