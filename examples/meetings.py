@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import AsyncGenerator, Generator, MutableMapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -308,7 +309,7 @@ async def tell_with_redis(client: Redis) -> None:
 
         title("What a subscriber has received from Redis")
         for _ in range(broker.published):
-            message = await subscriber.get_message(timeout=REDIS_SECONDS)
+            message: Any = await subscriber.get_message(timeout=REDIS_SECONDS)
             if message is None:
                 show("received", "nothing more")
                 break
@@ -321,6 +322,9 @@ def main() -> None:
     parser.add_argument("--redis", metavar="URL", help="publish on this Redis")
     url = parser.parse_args().redis
     structlog.configure(processors=[show_log])
+    if hasattr(signal, "SIGPIPE"):
+        # End quietly when the reader, `head` for one, has seen enough.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if url is None:
         asyncio.run(tell(build_mediator(ShownBroker(InMemoryMessageBroker()))))
         return

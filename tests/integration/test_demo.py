@@ -22,13 +22,14 @@ TITLES = [
 RECEIVED = "What a subscriber has received from Redis"
 
 
-def run_demo(*arguments):
+def run_demo(*arguments, stdout=subprocess.PIPE):
     """Run the demo as `./dev demo` does, with its output in a pipe."""
     return subprocess.run(
         [sys.executable, "examples/meetings.py", *arguments],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": "src", "PYTHONWARNINGS": "error"},
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         timeout=TIMEOUT_SECONDS,
         check=False,
@@ -138,6 +139,17 @@ class TestInMemory:
         assert not texts(lines, "pipeline 2", "broker")
         assert texts(lines, "emitted") == ["nothing", "nothing"]
         assert texts(lines, "answer") == texts(chapters[TITLES[1]], "answer")
+
+    def test_reader_leaves(self):
+        """It says nothing when nobody reads on, as behind `| head`."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            process = run_demo(stdout=writer)
+        finally:
+            os.close(writer)
+
+        assert process.stderr == ""
 
 
 class TestWithRedis:
