@@ -1,0 +1,176 @@
+"""A function gets what its parameters ask for by their types."""
+
+from __future__ import annotations
+
+import pytest
+
+from diator.container.injection import arguments_factory, injected_parameters
+from diator.container.protocol import Scoped
+from diator.exceptions import UnresolvableError
+
+
+class Clock:
+    pass
+
+
+class Session:
+    pass
+
+
+class Unknown:
+    pass
+
+
+class Known:
+    """
+    A container that knows some types.
+
+    Args:
+        plain: The types that it builds by calling them.
+        scoped: The types that it builds from what it is given.
+
+    """
+
+    def __init__(self, *plain, scoped=()):
+        self.plain = plain
+        self.scoped = scoped
+
+    def check(self, dependency, /):
+        if dependency not in (*self.plain, *self.scoped):
+            msg = f"nothing says how to build {dependency.__name__}"
+            raise UnresolvableError(msg)
+
+    def factory(self, dependency, /):
+        self.check(dependency)
+        if dependency in self.plain:
+            return dependency
+
+        async def build(resources):
+            return resources[dependency]
+
+        return Scoped(build)
+
+    def scope(self):
+        raise NotImplementedError
+
+
+def parameters(function, *, given=0):
+    return injected_parameters(function, Known(Clock, Session), given=given)
+
+
+class TestInjectedParameters:
+    def test_by_type(self):
+        """Each parameter is injected by the type of its annotation."""
+
+        def function(clock: Clock, session: Session): ...
+
+        assert parameters(function) == {"clock": Clock, "session": Session}
+
+    def test_order(self):
+        """They are injected in the order of the signature."""
+
+        def function(session: Session, clock: Clock, *, other: Session): ...
+
+        assert list(parameters(function)) == ["session", "clock", "other"]
+
+    def test_given(self):
+        """What is given is not injected, and needs no annotation."""
+
+        def function(message, handle, clock: Clock): ...
+
+        assert parameters(function, given=2) == {"clock": Clock}
+
+    def test_more_given(self):
+        """A function may take less than it is given."""
+
+        def function(message): ...
+
+        assert parameters(function, given=2) == {}
+
+    def test_default(self):
+        """A default gives way to what the container builds, and only to that."""
+
+        def function(clock: Clock = None, size: int = 3, unannotated=4): ...
+
+        assert parameters(function) == {"clock": Clock}
+
+    def test_variadic(self):
+        """`*args` and `**kwargs` stay empty."""
+
+        def function(*args: Clock, clock: Clock, **kwargs: Unknown): ...
+
+        assert parameters(function) == {"clock": Clock}
+
+    def test_method(self):
+        """The parameters of a method are those behind `self`."""
+
+        class Transactions:
+            def begin(self, clock: Clock): ...
+
+        assert parameters(Transactions().begin) == {"clock": Clock}
+
+    def test_callable_object(self):
+        """The parameters of a callable object are those of its `__call__`."""
+
+        class Begin:
+            def __call__(self, clock: Clock): ...
+
+        assert parameters(Begin()) == {"clock": Clock}
+
+    def test_unresolvable(self):
+        """What cannot be built is told with the function and the parameter."""
+
+        def function(clock: Clock, *, unknown: Unknown): ...
+
+        with pytest.raises(
+            UnresolvableError, match=r"function cannot be called.*'unknown'.*Unknown"
+        ):
+            parameters(function)
+
+    def test_no_annotation(self):
+        """So is a parameter whose type is not told."""
+
+        def function(thing): ...
+
+        with pytest.raises(UnresolvableError, match=r"function.*'thing'.*annotation"):
+            parameters(function)
+
+
+class TestArgumentsFactory:
+    def test_plain(self):
+        """Without anything scoped, the arguments are built with a plain call."""
+
+        def function(clock: Clock, size: int = 3): ...
+
+        build = arguments_factory(function, Known(Clock), given=0)
+        first, second = build(), build()
+
+        assert list(first) == ["clock"]
+        assert isinstance(first["clock"], Clock)
+        assert first["clock"] is not second["clock"]
+
+    def test_nothing(self):
+        """A function without parameters gets none."""
+        assert arguments_factory(lambda: None, Known(), given=0)() == {}
+
+    async def test_scoped(self):
+        """With something scoped, they are built from what is open in the send."""
+
+        def function(clock: Clock, session: Session): ...
+
+        session = Session()
+
+        factory = arguments_factory(function, Known(Clock, scoped=[Session]), given=0)
+        arguments = await factory.build({Session: session})
+
+        assert list(arguments) == ["clock", "session"]
+        assert isinstance(arguments["clock"], Clock)
+        assert arguments["session"] is session
+
+    def test_unresolvable(self):
+        """What cannot be built is told when the function is wired."""
+
+        def function(unknown: Unknown): ...
+
+        with pytest.raises(UnresolvableError, match="'unknown'"):
+            arguments_factory(function, Known(Clock), given=0)
