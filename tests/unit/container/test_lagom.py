@@ -834,6 +834,25 @@ class TestScoped:
         with pytest.raises(UnresolvableError, match=r"'repository'.*is a singleton"):
             container.check(Handler)
 
+    async def test_middleware(self):
+        """A middleware's class is built once for all sends, and refused, too."""
+
+        class Middleware:
+            def __init__(self, repository: Repository): ...
+
+            async def __call__(self, request, handle): ...
+
+        mediator = Mediator()
+        mediator.container.scoped(Session, open_async)
+        mediator.use(Middleware)
+
+        @mediator.handles(Ask)
+        async def answer(request): ...
+
+        with pytest.raises(UnresolvableError, match="Session is opened and closed"):
+            await mediator.send(Ask())
+        assert ledger == ["open", "close None"]
+
     async def test_not_a_context_manager(self):
         """What cannot be closed is refused, with the remedy."""
         mediator = Mediator()

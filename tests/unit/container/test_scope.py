@@ -775,6 +775,30 @@ class TestOutlived:
         with pytest.raises(NoSendError):
             await tasks[0]
 
+    async def test_current_scope_during_the_events(self, mediator, sessions):
+        """It has none while the events of its send are emitted, either."""
+        emitting = asyncio.Event()
+        tasks = []
+
+        async def ask_later():
+            await emitting.wait()
+            return current_scope()
+
+        @mediator.handles(Happened)
+        async def hear(event):
+            emitting.set()
+            await asyncio.wait(tasks)
+
+        @mediator.handles(Ask)
+        async def answer(request, session: Session):
+            tasks.append(asyncio.create_task(ask_later()))
+            collect(Happened())
+
+        await mediator.send(Ask())
+
+        with pytest.raises(NoSendError, match="its scope is closed"):
+            await tasks[0]
+
     async def test_send(self, mediator, sessions):
         """A request that such a task sends has a scope of its own."""
         over = asyncio.Event()
@@ -846,6 +870,16 @@ class TestScope:
             return await current_scope().call(describe, "given")
 
         assert await mediator.send(Ask()) == ("given", 1, 3)
+
+    async def test_call_of_what_needs_nothing(self, mediator, sessions):
+        """A function that needs nothing opens nothing."""
+
+        @mediator.handles(Ask)
+        async def answer(request):
+            return await current_scope().call(lambda: "called")
+
+        assert await mediator.send(Ask()) == "called"
+        assert sessions.story == ""
 
     async def test_unresolvable(self, mediator, sessions):
         """What the container does not know cannot be had from the scope."""
