@@ -249,6 +249,18 @@ def a_wider_request(mediator: Mediator) -> None:
     mediator.bind(ReadMeeting, AnyHandler)
 
 
+def stands_for(
+    handler: RequestHandler[Request[Meeting], PrivateMeeting],
+) -> RequestHandler[ReadMeeting, Meeting | None]:
+    return handler
+
+
+def stands_for_stream(
+    handler: StreamHandler[StreamRequest[int], bool],
+) -> StreamHandler[Count, int]:
+    return handler
+
+
 def generic_requests(mediator: Mediator) -> None:
     mediator.bind(Get, GetHandler)
     mediator.bind(Get[int], GetHandler[int])

@@ -188,6 +188,10 @@ def bound_to_the_mediator(mediator: Mediator) -> None:
     mediator.bind(UserJoined, UserJoinedHandler, concurrently=True)  # type: ignore[call-overload]  # no option
 
 
+def handles_what_is_derived(handler: UserJoinedHandler) -> EventHandler[GuestJoined]:
+    return handler
+
+
 def bound_to_a_map(event_map: EventMap) -> None:
     event_map.bind(UserJoined, UserJoinedHandler)
     event_map.bind(GuestJoined, UserJoinedHandler, concurrent=True)

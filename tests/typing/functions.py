@@ -98,6 +98,8 @@ async def requests(mediator: Mediator, meetings: Meetings) -> None:
     assert_type(await count_users(CountUsers()), int)
     await answer_anything(Untold())
 
+    # What says that the first parameter fits cannot keep its name.
+    await read_meeting(query=ReadMeeting())  # type: ignore[call-arg]  # by position
     await read_meeting()  # type: ignore[call-arg]  # no request
     await read_meeting(ReadOther())  # type: ignore[arg-type]  # another request
     await join_meeting(JoinMeeting())  # type: ignore[call-arg]  # no meetings
