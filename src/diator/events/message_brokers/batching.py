@@ -75,9 +75,7 @@ class Batcher(Generic[Item]):
         entry.fail(TimeoutError, f"{told}: it took more than {self._timeout:g} s")
 
     def _go_on(self) -> None:
-        # When the loop is shut down all callers are cancelled, and no task may be made.
-        if all(entry.outcomes.done() for entry in self._queue):
-            self._queue.clear()
+        if not self._queue:
             self._busy = False
             return
         # What is sent for many must not run in the context of one of them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextvars import ContextVar
 
 import pytest
@@ -138,6 +139,7 @@ class TestOrder:
         await asyncio.gather(*tasks)
 
         assert no_others_left()
+        assert all(timer.cancelled() for timer in asyncio.get_running_loop()._scheduled)
         await batcher.send([3])
         assert sender.batches[-1] == [3]
 
@@ -230,16 +232,18 @@ class TestCancellation:
         ]
         assert sender.batches == [[1]]
 
-    def test_shutdown(self):
-        """When the event loop is shut down nothing is begun any more."""
+    def test_shutdown(self, caplog):
+        """When the event loop is shut down nothing more is sent, and nothing is left."""
         sender = Sender()
 
         async def leave_running():
             await start(Batcher(sender, timeout=60), [1], [2], [3])
 
-        asyncio.run(leave_running())  # would warn of a task that is left
+        asyncio.run(leave_running())
+        gc.collect()
 
         assert sender.batches == [[1]]
+        assert caplog.text == ""  # asyncio tells there of tasks that are left
 
     @pytest.mark.parametrize("steps", range(12))
     async def test_every_await(self, batcher, sender, steps):

@@ -196,12 +196,12 @@ def pool(make_pool):
 
 @pytest.fixture
 def broker(pool):
-    return RedisMessageBroker(Redis(connection_pool=pool), timeout=PATIENCE)
+    return RedisMessageBroker(Redis.from_pool(pool), timeout=PATIENCE)
 
 
 @pytest.fixture
 def impatient(pool):
-    return RedisMessageBroker(Redis(connection_pool=pool), timeout=SOON)
+    return RedisMessageBroker(Redis.from_pool(pool), timeout=SOON)
 
 
 class TestPublishing:
@@ -283,6 +283,20 @@ class TestPublishing:
         """It works in one event loop after the other."""
         for _ in range(2):
             assert asyncio.run(broker.publish(make_messages(2))) == [None, None]
+
+    def test_event_loop_that_was_abandoned(self, impatient, server):
+        """What an event loop left undone when it was closed holds up no other."""
+        server.mute = True
+        loop = asyncio.new_event_loop()
+        abandoned = loop.create_task(impatient.publish(make_messages(1)))
+        loop.run_until_complete(asyncio.sleep(0.001))
+        loop.close()
+        assert len(server.packets) == 1
+
+        server.mute = False
+
+        assert asyncio.run(impatient.publish(make_messages(1))) == [None]
+        abandoned._log_destroy_pending = False
 
 
 class TestConnecting:
@@ -394,6 +408,18 @@ class TestConnecting:
         assert len(server.published) == 1
         assert server.attempts == 2
 
+    async def test_stale_connection_in_a_busy_loop(self, broker, pool, server):
+        """The loop is given the time to find out that a connection was closed."""
+        connection = await leave_idle(pool)
+        loop = asyncio.get_running_loop()
+        closed = NoConnectionError("closed by server")
+        # It looks at its sockets first, and tells those who read from them next.
+        loop.call_soon(loop.call_soon, connection.to_read.append, closed)
+
+        assert await broker.publish(make_messages(1)) == [None]
+
+        assert server.attempts == 2
+
     async def test_stale_connection_in_an_outage(self, broker, pool, server):
         """Replacing it may fail too, and is tried again."""
         connection = await leave_idle(pool)
@@ -462,11 +488,11 @@ class TestCancellation:
 class TestClosing:
     async def test_callers_client(self, broker, pool):
         """The caller's client stays open."""
-        await broker.publish(make_messages(1))
+        connection = await leave_idle(pool)
 
         await broker.aclose()
 
-        assert (await leave_idle(pool)).is_connected
+        assert connection.is_connected
 
     async def test_own_client(self, pool):
         """The client that a URL made is closed, as often as one likes."""
