@@ -1,0 +1,273 @@
+"""The second pipeline."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import lagom
+import pytest
+
+from diator import (
+    EventEmitter,
+    EventHandler,
+    EventMap,
+    Mediator,
+    MiddlewareChain,
+    collect,
+)
+from diator.exceptions import EventError, EventsError, UnresolvableError
+from diator.middlewares.base import Handle
+from tests.unit.fakes import Announced, Do, FailedError, FakeBroker, Happened
+
+
+class Letters(list[str]):
+    """A dependency of handlers."""
+
+
+class Writing(EventHandler[Happened]):
+    def __init__(self, letters: Letters) -> None:
+        self.letters = letters
+
+    async def handle(self, event: Happened) -> None:
+        self.letters.append(event.name)
+
+
+class Marking:
+    """A middleware that the container builds."""
+
+    def __init__(self, letters: Letters) -> None:
+        self.letters = letters
+
+    async def __call__(self, event: Any, handle: Handle) -> Any:
+        self.letters.append("in")
+        await handle(event)
+        self.letters.append("out")
+
+
+class Unbuildable:
+    def __init__(self, limit: float) -> None: ...
+
+    async def __call__(self, event: Any, handle: Handle) -> Any: ...
+
+
+class Session:
+    """A resource of an event."""
+
+
+def writing(**options: Any) -> tuple[EventEmitter, Letters]:
+    container = lagom.Container()
+    container[Letters] = letters = Letters()
+    emitter = EventEmitter(container=container, **options)
+    emitter.event_map.bind(Happened, Writing)
+    return emitter, letters
+
+
+class TestEventEmitter:
+    async def test_parts(self):
+        """It is made of a map, a chain, a broker and a container, as one likes."""
+        event_map = EventMap()
+        event_map.bind(Happened, Writing)
+        chain = MiddlewareChain()
+        chain.add(Marking)
+        container = lagom.Container()
+        container[Letters] = letters = Letters()
+        broker = FakeBroker()
+        emitter = EventEmitter(
+            event_map=event_map,
+            message_broker=broker,
+            container=container,
+            middleware_chain=chain,
+        )
+
+        await emitter.emit(Happened("a"), Announced(name="b"))
+
+        assert letters == ["in", "a", "out", "in", "out"]
+        assert broker.names == ["b"]
+
+    async def test_nothing(self):
+        """Emitting nothing does nothing."""
+        await EventEmitter().emit()
+
+    async def test_chain_is_around_all_handlers(self):
+        """The chain is around the handlers of an event, all of them, once."""
+        emitter, letters = writing()
+        emitter.use(Marking)
+
+        @emitter.event_map.handles(Happened)
+        async def second(event: Happened) -> None:
+            letters.append("second")
+
+        await emitter.emit(Happened("first"))
+
+        assert letters == ["in", "first", "second", "out"]
+
+    async def test_chain_without_handlers(self):
+        """The chain sees events that nobody handles, too."""
+        emitter, letters = writing(message_broker=FakeBroker())
+        emitter.use(Marking)
+
+        await emitter.emit(Announced(name="it"))
+
+        assert letters == ["in", "out"]
+
+    @pytest.mark.parametrize("bound", [False, True])
+    async def test_middleware_keeps_event_back(self, bound: bool):
+        """What a middleware does not pass on reaches no handler and no broker."""
+
+        async def keep_back(event: Any, handle: Handle) -> None:
+            """Go no further."""
+
+        broker = FakeBroker()
+        emitter, letters = writing(message_broker=broker)
+        emitter.use(keep_back)
+        if bound:
+
+            @emitter.event_map.handles(Announced)
+            async def write(event: Announced) -> None:
+                letters.append(event.name)
+
+        await emitter.emit(Announced(name="it"), Happened("it"))
+
+        assert broker.names == []
+        assert letters == []
+
+    async def test_only(self):
+        """A middleware may be for some events."""
+        emitter, letters = writing()
+        emitter.use(Marking, only=Announced)
+
+        await emitter.emit(Happened("a"))
+
+        assert letters == ["a"]
+
+    async def test_failing_handler_passes_middleware(self):
+        """A middleware sees that a handler failed; the event is published still."""
+        seen: list[Exception] = []
+
+        async def look(event: Any, handle: Handle) -> Any:
+            try:
+                return await handle(event)
+            except Exception as error:
+                seen.append(error)
+                raise
+
+        broker = FakeBroker()
+        emitter = EventEmitter(message_broker=broker)
+        emitter.use(look)
+
+        @emitter.event_map.handles(Announced)
+        async def fail(event: Announced) -> None:
+            raise FailedError
+
+        with pytest.raises(EventsError) as caught:
+            await emitter.emit(Announced(name="it"))
+
+        assert broker.names == ["it"]
+        [failure] = caught.value.exceptions
+        [error] = seen
+        assert isinstance(error, EventsError)
+        assert error.exceptions == (failure,)
+
+    async def test_unbuildable_middleware(self):
+        """A middleware that cannot be built fails each event, and names the event."""
+        emitter, letters = writing()
+        emitter.use(Unbuildable, only=Happened)
+
+        for _ in range(2):
+            with pytest.raises(EventsError) as caught:
+                await emitter.emit(Happened("a"))
+            [failure] = caught.value.exceptions
+            assert isinstance(failure, EventError)
+            assert failure.event == Happened("a")
+            assert isinstance(failure.__cause__, UnresolvableError)
+
+        assert letters == []
+
+    async def test_response_without_a_request(self):
+        """An error of events that no request raised has no answer."""
+        emitter = EventEmitter()
+
+        with pytest.raises(EventsError) as caught:
+            await emitter.emit(Announced(name="it"))
+
+        assert caught.value.response is None
+
+    async def test_failures_logged(self, caplog: pytest.LogCaptureFixture):
+        """With `failures="log"` emitting raises nothing."""
+        with caplog.at_level(logging.ERROR, "diator"):
+            await EventEmitter(failures="log").emit(Announced(name="it"))
+
+        assert len(caplog.records) == 1
+
+    async def test_scope_of_each_event(self):
+        """Each event has a scope of its own, which is told how handling it went."""
+        log: list[str] = []
+        mediator = Mediator()
+
+        async def session() -> AsyncGenerator[Session]:
+            log.append("open")
+            try:
+                yield Session()
+            except FailedError:
+                log.append("close on failure")
+                raise
+            log.append("close")
+
+        mediator.container.scoped(Session, session)
+
+        @mediator.handles(Happened)
+        async def hear(event: Happened, session: Session) -> None:
+            if event.name == "bad":
+                raise FailedError
+
+        with pytest.raises(EventsError):
+            await mediator.event_emitter.emit(
+                Happened("good"), Happened("bad"), Happened("good")
+            )
+
+        assert log == ["open", "close", "open", "close on failure", "open", "close"]
+
+    @pytest.mark.parametrize("handler_fails", [False, True])
+    async def test_scope_that_cannot_be_closed(self, handler_fails: bool):
+        """A scope that cannot be closed fails its event, and drops what that raised."""
+        heard: list[str] = []
+        mediator = Mediator()
+
+        async def session() -> AsyncGenerator[Session]:
+            try:
+                yield Session()
+            finally:
+                raise FailedError
+
+        mediator.container.scoped(Session, session)
+
+        @mediator.handles(Happened)
+        async def hear(event: Happened, session: Session) -> None:
+            heard.append(event.name)
+            if event.name == "cause":
+                collect(Happened("effect"))
+            if handler_fails:
+                raise ValueError
+
+        with pytest.raises(EventsError) as caught:
+            await mediator.event_emitter.emit(Happened("cause"), Happened("other"))
+
+        assert heard == ["cause", "other"]
+        causes = [type(failure.__cause__) for failure in caught.value.exceptions]
+        assert causes == [FailedError, FailedError]
+
+    async def test_many_mediators(self):
+        """One emitter serves several mediators."""
+        emitter, letters = writing()
+        for _ in range(2):
+            mediator = Mediator(event_emitter=emitter)
+
+            @mediator.handles(Do)
+            async def handle(request: Do) -> None:
+                collect(Happened(request.name))
+
+            await mediator.send(Do("a"))
+
+        assert letters == ["a", "a"]
