@@ -121,8 +121,9 @@ class Mediator:
         collector = Collector()
         collector.owner = self
         collector.outer = around
-        collector.task = collector.scope = collector.events = None
-        token = current.set(collector)
+        collector.scope = collector.events = None
+        collector.emits = False
+        collector.token = current.set(collector)
         try:
             try:
                 try:
@@ -150,7 +151,9 @@ class Mediator:
             # A collector whose send is over says no more than none, so that there is
             # nothing to restore around an outermost send: a sixth of what it costs.
             if around is not None:
-                current.reset(token)
+                current.reset(collector.token)
+            # It knows the collector of the send before this one.
+            del collector.token
         return response
 
     def stream(self, request: StreamRequest[Item]) -> AsyncGenerator[Item]:

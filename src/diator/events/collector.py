@@ -9,7 +9,6 @@ child task finds the collector of the attempt that the task was started in.
 
 from __future__ import annotations
 
-import asyncio
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -38,18 +37,20 @@ class Collector:
         owner: The mediator or emitter that the attempt belongs to; None once it is
             over, when raising an event would lose it.
         outer: The collector around this one, whoever owns it.
-        task: The task that emits the events of a send, once its request was handled.
+        token: What making it the current one gave.
+        emits: Whether its request was handled, and its events are being emitted.
         scope: What the attempt shares with those inside it, once somebody asked.
         events: What was raised, in the order of the raising; None if nothing was.
         passed: Whether an event that is emitted may pass to the broker.
 
     """
 
-    __slots__ = ("events", "outer", "owner", "passed", "scope", "task")
+    __slots__ = ("emits", "events", "outer", "owner", "passed", "scope", "token")
 
     owner: Owner | None
     outer: Collector | None
-    task: asyncio.Task[Any] | None
+    token: Token[Collector | None]
+    emits: bool
     scope: Scope | None
     events: list[Event] | None
     passed: bool
@@ -112,12 +113,24 @@ def enclosing(collector: Collector | None, owner: Owner | None) -> Collector | N
     that its handler left behind is on its own from then on.
     """
     while collector is not None and collector.owner is not None:
-        if collector.task is not None and collector.task is not asyncio.current_task():
+        if collector.emits and not _is_of_this_task(collector):
             return None
         if collector.owner is owner:
             return collector
         collector = collector.outer
     return None
+
+
+def _is_of_this_task(collector: Collector) -> bool:
+    """Tell the task that a collector was made in from those that were started in it."""
+    here = current.get()
+    try:
+        # Only the context that a token was made in takes it back.
+        current.reset(collector.token)
+    except ValueError:
+        return False
+    collector.token = current.set(here)
+    return True
 
 
 class RaisedEvents:
@@ -154,17 +167,16 @@ class Attempt:
     `with Attempt() as attempt:` gives the collector. It needs a send around it.
     """
 
-    __slots__ = ("_collector", "_outer", "_token")
-
-    _token: Token[Collector | None]
+    __slots__ = ("_collector", "_outer")
 
     def __enter__(self) -> Collector:
         self._outer = outer = collecting()
         self._collector = collector = Collector()
         collector.owner = outer.owner
         collector.outer = outer
-        collector.task = collector.scope = collector.events = None
-        self._token = current.set(collector)
+        collector.scope = collector.events = None
+        collector.emits = False
+        collector.token = current.set(collector)
         return collector
 
     def __exit__(
@@ -173,7 +185,7 @@ class Attempt:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        current.reset(self._token)
+        current.reset(self._collector.token)
         events = self._collector.events
         self._collector.owner = self._collector.events = None
         if events and error is None:

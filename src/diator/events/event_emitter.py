@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 from diator.container.default import adapted
@@ -136,14 +135,14 @@ class EventEmitter:
         collector = Collector()
         collector.owner = self
         collector.outer = current.get()
-        collector.task = collector.scope = None
+        collector.scope = None
         collector.events = list(events)
-        token = current.set(collector)
+        collector.token = current.set(collector)
         try:
             failures = await self.drain(collector)
         finally:
             collector.owner = None
-            current.reset(token)
+            current.reset(collector.token)
         if failures:
             self.report(failures)
 
@@ -181,7 +180,7 @@ class EventEmitter:
 
         """
         if not hold:
-            collector.task = asyncio.current_task()
+            collector.emits = True
             collector.scope = None
         failures: tuple[EventError, ...] = ()
         outbound: list[Event] = []

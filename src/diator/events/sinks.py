@@ -68,7 +68,7 @@ def broker_sink(deliver: Handle) -> Handle:
 
     async def deliver_and_publish(event: Any) -> None:
         collector: Any = collecting()
-        while collector.task is None:
+        while not collector.emits:
             collector = collector.outer
         try:
             await deliver(event)
