@@ -19,6 +19,7 @@ from diator import (
 )
 from diator.exceptions import EventError, EventsError, UnresolvableError
 from diator.middlewares.base import Handle
+from diator.middlewares.event_collection import EventCollectionMiddleware
 from tests.unit.fakes import Announced, Do, FailedError, FakeBroker, Happened
 
 
@@ -184,6 +185,35 @@ class TestEventEmitter:
             assert isinstance(failure.__cause__, UnresolvableError)
 
         assert letters == []
+
+    async def test_middleware_says_what_became_of_the_event(self):
+        """An error that tells of the event already is told as it was raised."""
+        emitter = EventEmitter()
+        refused = EventError(Happened("it"), "not on Sundays")
+
+        async def refuse(event: Any, handle: Handle) -> Any:
+            raise refused
+
+        emitter.use(refuse)
+        with pytest.raises(EventsError) as caught:
+            await emitter.emit(Happened("it"))
+
+        assert caught.value.exceptions == (refused,)
+
+    async def test_event_collection_around_events(self):
+        """The same middlewares serve both pipelines."""
+        broker = FakeBroker()
+        emitter, letters = writing(message_broker=broker)
+        emitter.use(EventCollectionMiddleware())
+
+        @emitter.event_map.handles(Announced)
+        async def hear(event: Announced) -> None:
+            collect(Happened(f"{event.name} was heard"))
+
+        await emitter.emit(Announced(name="it"))
+
+        assert broker.names == ["it"]
+        assert letters == ["it was heard"]
 
     async def test_response_without_a_request(self):
         """An error of events that no request raised has no answer."""

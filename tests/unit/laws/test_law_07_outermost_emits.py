@@ -182,6 +182,34 @@ class TestLaw07OutermostEmits:
 
         assert listening.heard == ["front", "background", "nested"]
 
+    async def test_task_outlives_into_emission(self):
+        """A task left behind is on its own as soon as the request was handled."""
+        listening = Listening()
+        tasks: list[asyncio.Task[Any]] = []
+        emitting = asyncio.Event()
+
+        @listening.mediator.handles(Do)
+        async def handle(request: Do) -> None:
+            collect(Happened(request.name))
+            if request.name == "front":
+
+                async def later() -> None:
+                    await emitting.wait()
+                    await listening.mediator.send(Do("background"))
+
+                tasks.append(asyncio.create_task(later()))
+
+        @listening.mediator.handles(Happened)
+        async def wait(event: Happened) -> None:
+            if event.name == "front":
+                emitting.set()
+                await tasks[0]
+                listening.heard.append("front is done")
+
+        await listening.mediator.send(Do("front"))
+
+        assert listening.heard == ["front", "background", "front is done"]
+
     @pytest.mark.parametrize("outer_fails", [False, True])
     async def test_independent(self, outer_fails: bool):
         """A send of the independent view emits, whatever becomes of the outer one."""
