@@ -23,7 +23,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import cached_property
 from itertools import chain
-from typing import Any, Concatenate, Protocol, TypeVar, get_args, get_origin
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_args, get_origin
 from uuid import UUID
 
 import msgspec
@@ -41,6 +41,7 @@ from diator.middlewares.base import Handle
 Req = TypeVar("Req")
 Checked = TypeVar("Checked", contravariant=True)  # noqa: PLC0105  # as elsewhere
 Value = TypeVar("Value")
+P = ParamSpec("P")
 
 Finding = str | tuple[str, str]
 """What is wrong: a sentence, or the path to a field and a sentence."""
@@ -50,6 +51,8 @@ Findings = Finding | Iterable[Finding] | None
 
 Verdict = Findings | Awaitable[Findings] | AsyncIterable[Finding]
 """What a validator answers: it may be async, and may `yield` its findings."""
+
+Answer = TypeVar("Answer", bound=Verdict)
 
 
 class Validator(Protocol[Checked]):
@@ -118,8 +121,8 @@ class ValidationMiddleware:
     def validates(
         self, request_type: type[Req]
     ) -> Callable[
-        [Callable[Concatenate[Req, ...], Verdict]],
-        Callable[Concatenate[Req, ...], Verdict],
+        [Callable[Concatenate[Req, P], Answer]],
+        Callable[Concatenate[Req, P], Answer],
     ]:
         """
         Make the decorated function a validator of the requests of a type.
@@ -136,8 +139,8 @@ class ValidationMiddleware:
         """
 
         def bind(
-            validator: Callable[Concatenate[Req, ...], Verdict],
-        ) -> Callable[Concatenate[Req, ...], Verdict]:
+            validator: Callable[Concatenate[Req, P], Answer],
+        ) -> Callable[Concatenate[Req, P], Answer]:
             self.bind(request_type, validator)
             return validator
 
