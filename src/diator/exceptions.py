@@ -109,15 +109,16 @@ class EventPublishingError(EventError):
 
     Attributes:
         event: The event.
-        broker: The message broker.
+        broker: The message broker, None where there is none.
 
     """
 
     def __init__(self, event: object, broker: object, reason: str) -> None:
         self.broker = broker
+        by = "" if broker is None else f" by {type(broker).__name__}"
         super().__init__(
             event,
-            f"{type(broker).__name__} did not take {type(event).__name__}: {reason}",
+            f"{type(event).__name__} was not published{by}: {reason}",
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, get_args, get_origin, get_type_hints
 
 from diator.exceptions import BindingError
@@ -40,61 +40,55 @@ def check_handler(
         BindingError: It cannot; the message says why and what to do.
 
     """
-    reason = _unfit(handler, message_type, base, streams=streams)
-    if reason is not None:
+    fault = next(_faults(handler, message_type, base, streams=streams), None)
+    if fault is not None:
         msg = (
-            f"{qualified_name(handler)} cannot handle {message_type.__name__}: {reason}"
+            f"{qualified_name(handler)} cannot handle {message_type.__name__}: {fault}"
         )
         raise BindingError(msg)
 
 
-def _unfit(
+def _faults(
     handler: Any, message_type: type, base: type, *, streams: bool
-) -> str | None:
+) -> Iterator[str]:
+    """Find what is wrong, the first thing first: the rest relies on it."""
     is_class = inspect.isclass(handler)
-    call = getattr(handler, "handle", None) if is_class else handler
+    call: Any = getattr(handler, "handle", None) if is_class else handler
     if not callable(call):
-        return (
+        yield (
             f"bind a class that derives from {base.__name__} and has a method "
             "`handle`, or an async function"
         )
     if inspect.isabstract(handler):
         missing = ", ".join(sorted(handler.__abstractmethods__))
-        return f"it is abstract, for it lacks {missing}"
+        yield f"it is abstract, for it lacks {missing}"
     if streams and is_async(call):
-        return "a stream is answered by an async generator: `yield` the items"
+        yield "a stream is answered by an async generator: `yield` the items"
     if not streams and not is_async(call):
-        return "it has to be `async def`, and must not `yield`"
-    unsuitable = _unfit_signature(call, is_class=is_class)
-    if unsuitable is not None:
-        return unsuitable
-    declared = _declared_by_class(handler, base) if is_class else _declared_by(call)
-    if isinstance(declared, type) and not issubclass(message_type, declared):
-        return f"it is written for {declared.__name__}"
-    return None
-
-
-def _unfit_signature(call: Callable[..., Any], *, is_class: bool) -> str | None:
+        yield "it has to be `async def`, and must not `yield`"
     signature = inspect.signature(call)
-    # A function's further parameters are injected; a method is given the message alone.
-    given = [None, None] if is_class else [None]
     try:
+        # A function's further parameters are injected; a method has the message alone.
         if is_class:
-            signature.bind(*given)
+            signature.bind(None, None)
         else:
-            signature.bind_partial(*given)
+            signature.bind_partial(None)
     except TypeError as error:
-        return f"it is called with the message alone, but has {error}"
-    return None
+        yield f"it is called with the message alone, but has {error}"
+    declared = _declared_by_class(handler) if is_class else _declared_by(call)
+    # Since 3.11, `Any` is a class, too.
+    if declared is not Any and not issubclass(message_type, declared):
+        yield f"it is written for {declared.__name__}"
 
 
-def _declared_by_class(handler: type, base: type) -> Any:
+def _declared_by_class(handler: type) -> Any:
     """Give `Req` of the `RequestHandler[Req, Res]` that a class derives from."""
     for ancestor in handler.__mro__:
         for generic in getattr(ancestor, "__orig_bases__", ()):
-            if get_origin(generic) is base:
-                return get_args(generic)[0]
-    return None
+            # Of whatever kind: the handler of an event is not for requests.
+            if hasattr(get_origin(generic), "handle"):
+                return _class_of(get_args(generic)[0])
+    return Any
 
 
 def _declared_by(function: Callable[..., Any]) -> Any:
@@ -102,6 +96,12 @@ def _declared_by(function: Callable[..., Any]) -> Any:
         hints = get_type_hints(function)
     except (NameError, TypeError):
         # Names for type checkers alone; injection tells of those that it needs.
-        return None
-    parameters = [name for name in inspect.signature(function).parameters]
-    return hints.get(parameters[0])
+        return Any
+    message = next(iter(inspect.signature(function).parameters))
+    return _class_of(hints.get(message))
+
+
+def _class_of(annotation: Any) -> Any:
+    """Give the class of an annotation, Any for what says nothing of the class."""
+    origin = get_origin(annotation) or annotation
+    return origin if isinstance(origin, type) else Any

@@ -56,7 +56,7 @@ def invocation(handler: Handler, container: Container) -> Handle:
         # As `lambda message: build()(message)`, without the detour by a bound method.
         construct: Any = container.factory(handler)
         return lambda message: construct().handle(message)
-    return lambda message: build()(message)
+    return lambda message: build()(message)  # noqa: PLW0108  # built with each message
 
 
 def call_factory(
@@ -70,11 +70,18 @@ def call_factory(
 
     """
     if inspect.isclass(handler):
-        return _map_factory(container.factory(handler), lambda built: built.handle)
+        return _map_factory(container.factory(handler), _handle_of)
     return _map_factory(
         arguments_factory(handler, container, given=1),
         lambda arguments: partial(handler, **arguments),
     )
+
+
+def _handle_of(handler: Any) -> Callable[[Any], Any]:
+    if not _raises_for_the_attempt(type(handler)):
+        _let_attempt_own_events(handler)
+    handle: Callable[[Any], Any] = handler.handle
+    return handle
 
 
 def _map_factory(
@@ -102,11 +109,12 @@ def _raises_for_the_attempt(handler: type) -> bool:
     return isinstance(events, RaisedEvents)
 
 
-def _invocation_with_own_events(handler: type, container: Container) -> Handle:
+def _invocation_with_own_events(handler: type[Any], container: Container) -> Handle:
     """Call a handler that keeps its events in itself, as those of diator 0.1 do."""
-    factory = container.factory(handler)
+    factory: Factory[Any] | Scoped[Any] = container.factory(handler)
 
     async def invoke(message: Any) -> Any:
+        built: Any
         if isinstance(factory, Scoped):
             built = await current_scope().build(container, factory)
         else:

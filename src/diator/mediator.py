@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Concatenate, ParamSpec, Self
 
-    from diator.container.protocol import Container
     from diator.events.event_handler import EventHandler
     from diator.events.message_brokers.protocol import MessageBroker
     from diator.middlewares.base import Handle, Middleware, Selector
@@ -45,8 +44,9 @@ class Mediator:
     Args:
         request_map: The handlers of requests.
         event_emitter: The second pipeline, which events go through.
-        container: Builds the handlers: an adapter, or a plain `lagom.Container`.
-            That of the emitter if left out.
+        container: Builds the handlers: an adapter, or a plain `lagom.Container`. It
+            serves the emitter, too, unless that has one; and that of the emitter
+            serves here if it is left out.
         middleware_chain: The middlewares around requests.
         message_broker: Gets the notification and ECST events; instead of an emitter.
 
@@ -71,14 +71,17 @@ class Mediator:
                 "give the broker to the EventEmitter"
             )
             raise ConfigurationError(msg)
-        if container is None and event_emitter is not None:
-            container = event_emitter.container
-        self._container = adapted(container)
         if event_emitter is None:
             event_emitter = EventEmitter(
-                message_broker=_in_memory() if message_broker is None else message_broker,
-                container=self._container,
+                message_broker=_in_memory()
+                if message_broker is None
+                else message_broker
             )
+        if container is None:
+            self._container = event_emitter.container
+        else:
+            self._container = adapted(container)
+            event_emitter.adopt(self._container)
         self.event_emitter = event_emitter
         self.request_map = RequestMap() if request_map is None else request_map
         self.middleware_chain = (
@@ -133,10 +136,10 @@ class Mediator:
                 response: Res = await handle(request)
             except BaseException as error:
                 if collector.scope is not None:
-                    await collector.scope.close(error)
+                    await collector.scope.close(error)  # pyright: ignore[reportGeneralTypeIssues]  # whoever asks for the scope sets it
                 raise
             if collector.scope is not None:
-                await collector.scope.close(None)
+                await collector.scope.close(None)  # pyright: ignore[reportGeneralTypeIssues]  # as above
             if collector.events:
                 # Found only now: a task may outlive the send that it was started in.
                 outer = None if around is None else enclosing(around, self)
@@ -253,9 +256,7 @@ class Mediator:
         Callable[Concatenate[E, P], Coroutine[Any, Any, None]],
     ]: ...
 
-    def handles(
-        self, message_type: type[Any], **options: bool
-    ) -> Callable[[Any], Any]:
+    def handles(self, message_type: type[Any], **options: bool) -> Callable[[Any], Any]:
         """
         Make the decorated async function a handler of a type of request or event.
 

@@ -18,7 +18,7 @@ from diator.invocation import check_dependencies
 from diator.requests.request import Request, StreamRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from diator.container.protocol import Container
     from diator.events.event_emitter import EventEmitter
@@ -65,7 +65,9 @@ def _missing_handlers(
                 yield error
 
 
-def _unbuildable(handlers: Iterable[Any], container: Container) -> Iterator[DiatorError]:
+def _unbuildable(
+    handlers: Iterable[Any], container: Container
+) -> Iterator[DiatorError]:
     for handler in handlers:
         try:
             check_dependencies(handler, container)

@@ -1,0 +1,1 @@
+"""What builds the handlers: one adapter in each file."""

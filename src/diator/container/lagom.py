@@ -15,17 +15,25 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from types import NoneType, TracebackType, UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import lagom
 from lagom.container import UNRESOLVABLE_TYPES
 from lagom.definitions import Alias, PlainInstance, SingletonWrapper
-from lagom.exceptions import LagomException
+from lagom.exceptions import DuplicateDefinition
 
 from diator.container.injection import arguments_factory
 from diator.container.protocol import Scoped
 from diator.container.scope import current_scope
-from diator.exceptions import BindingError, UnresolvableError
+from diator.exceptions import BindingError, ConfigurationError, UnresolvableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -53,8 +61,13 @@ class LagomContainer:
     def __init__(self, container: lagom.Container | None = None) -> None:
         self.container = lagom.Container() if container is None else container
         self._openers: dict[type, Callable[..., Any]] = {}
-        # Whoever is given the same plain container later finds this adapter in it.
-        self.container.define(LagomContainer, PlainInstance(self))
+        adapter: Any = self
+        try:
+            # Whoever is given the plain container later finds this adapter in it.
+            self.container[LagomContainer] = adapter
+        except DuplicateDefinition:
+            msg = "the container has an adapter: LagomContainer.of(container) gives it"
+            raise ConfigurationError(msg) from None
 
     @classmethod
     def of(cls, container: lagom.Container | None) -> LagomContainer:
@@ -67,7 +80,7 @@ class LagomContainer:
         """
         if container is None:
             return cls()
-        if not isinstance(container, lagom.Container):
+        if not isinstance(container, lagom.Container):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
             msg = f"{container!r} is not a lagom.Container"
             raise TypeError(msg)
         known = container.get_definition(cls)
@@ -122,9 +135,9 @@ class LagomContainer:
 
         try:
             self.container[dependency] = opened
-        except LagomException as error:
-            msg = f"{dependency.__name__} is registered already: {error}"
-            raise BindingError(msg) from error
+        except DuplicateDefinition:
+            msg = f"{dependency.__name__} is registered already: remove the other one"
+            raise BindingError(msg) from None
         self._openers[dependency] = open_resource
 
     def check(self, dependency: type[Any], /) -> None:
@@ -162,7 +175,9 @@ class LagomContainer:
     def _plan(self, dependency: Any, path: tuple[Any, ...]) -> Plan:
         """Work out how lagom would build a dependency."""
         if dependency in path:
-            circle = " → ".join(map(_name, (*path[path.index(dependency) :], dependency)))
+            circle = " → ".join(
+                map(_name, (*path[path.index(dependency) :], dependency))
+            )
             msg = f"{_name(dependency)} depends on itself: {circle}"
             raise UnresolvableError(msg)
         definition = self.container.get_definition(dependency)
@@ -174,7 +189,10 @@ class LagomContainer:
         return self._plan_class(dependency, path)
 
     def _plan_defined(
-        self, dependency: Any, definition: SpecialDepDefinition[Any], path: tuple[Any, ...]
+        self,
+        dependency: Any,
+        definition: SpecialDepDefinition[Any],
+        path: tuple[Any, ...],
     ) -> Plan:
         build = partial(definition.get_instance, self.container)
         if dependency in self._openers:
@@ -200,7 +218,9 @@ class LagomContainer:
 
     def _plan_class(self, dependency: Any, path: tuple[Any, ...]) -> Plan:
         if not inspect.isclass(dependency) or dependency in UNRESOLVABLE_TYPES:
-            msg = f"nothing says how to build {_name(dependency)}; {_remedy(dependency)}"
+            msg = (
+                f"nothing says how to build {_name(dependency)}; {_remedy(dependency)}"
+            )
             raise UnresolvableError(msg)
         if inspect.isabstract(dependency) or getattr(dependency, "_is_protocol", False):
             msg = (
@@ -223,7 +243,10 @@ class LagomContainer:
                     parameter, hints.get(name, Any), (*path, dependency)
                 )
             except UnresolvableError as error:
-                msg = f"{_name(dependency)} cannot be built: its parameter {name!r}: {error}"
+                msg = (
+                    f"{_name(dependency)} cannot be built: "
+                    f"its parameter {name!r}: {error}"
+                )
                 raise UnresolvableError(msg) from error
             if argument is not None:
                 arguments[name] = argument
@@ -280,10 +303,10 @@ class Plan:
     """
 
     build: Callable[..., Any] = field(kw_only=False)
-    arguments: dict[str, Plan] = field(default_factory=dict)
+    arguments: dict[str, Plan] = field(default_factory=dict[str, Any])
     constant: bool = False
     known: bool = True
-    scoped: set[Any] = field(default_factory=set)
+    scoped: set[Any] = field(default_factory=set[Any])
     positional: bool = True
 
     def settled(self) -> Callable[[], Any]:
@@ -406,4 +429,6 @@ def _name(dependency: Any) -> str:
 
 
 def _remedy(dependency: Any) -> str:
+    if dependency in UNRESOLVABLE_TYPES:
+        return "ask for a class of your own that holds it"
     return f"register it: container[{_name(dependency)}] = ..."

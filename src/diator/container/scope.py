@@ -86,9 +86,7 @@ class Scope:
             UnresolvableError: The container cannot build it.
 
         """
-        return await self.build(
-            self._container, self._container.factory(dependency)
-        )
+        return await self.build(self._container, self._container.factory(dependency))
 
     async def call(self, function: Callable[..., Any], *given: Any) -> Any:
         """

@@ -77,7 +77,7 @@ def collect(event: Event) -> None:
         NotAMessageError: It is no instance of `Event`.
 
     """
-    if not isinstance(event, Event):
+    if not isinstance(event, Event):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
         msg = (
             f"{event!r} is not an event: raise an instance of a class "
             "that derives from diator.Event"

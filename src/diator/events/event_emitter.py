@@ -30,7 +30,7 @@ from diator.middlewares.building import MiddlewareBuilder
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from diator.container.protocol import Container, Owner
+    from diator.container.protocol import Container
     from diator.events.message_brokers.protocol import MessageBroker
     from diator.handler import Handler
     from diator.middlewares.base import Handle, Middleware
@@ -73,7 +73,8 @@ class EventEmitter:
     Args:
         event_map: The handlers of each type of event.
         message_broker: Gets the notification and ECST events, after the handlers.
-        container: Builds the handlers: an adapter, or a plain `lagom.Container`.
+        container: Builds the handlers: an adapter, or a plain `lagom.Container`. That
+            of the mediator if left out.
         middleware_chain: Middlewares around each event.
         failures: Whether events that could not be dealt with are raised, as one
             `EventsError`, or logged.
@@ -83,7 +84,7 @@ class EventEmitter:
 
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one for each part, all by keyword
         self,
         *,
         event_map: EventMap | None = None,
@@ -95,14 +96,26 @@ class EventEmitter:
     ) -> None:
         self.event_map = EventMap() if event_map is None else event_map
         self.message_broker = message_broker
-        self.container: Container = adapted(container)
+        self._container = None if container is None else adapted(container)
         self.middleware_chain = (
             MiddlewareChain() if middleware_chain is None else middleware_chain
         )
         self._failures = failures
         self._cascade_limit = cascade_limit
-        self._builder = MiddlewareBuilder(self.middleware_chain, self.container)
+        self._builder: MiddlewareBuilder | None = None
         self._routes: dict[type, Route] = {}
+
+    @property
+    def container(self) -> Container:
+        """The container that handlers are built by."""
+        if self._container is None:
+            self._container = adapted(None)
+        return self._container
+
+    def adopt(self, container: Container) -> None:
+        """Build handlers by the container of a mediator, unless there is one."""
+        if self._container is None:
+            self._container = container
 
     def use(
         self,
@@ -160,42 +173,41 @@ class EventEmitter:
             EventsError: Some could not be dealt with; it has the answer.
 
         """
-        failures = await self.drain(collector, hold=True)
+        held: list[Event] = []
+        failures = await self.drain(collector, held)
+        collector.events = held
         if failures:
             raise _events_error(failures, response)
 
-    async def drain(
-        self, collector: Collector, *, hold: bool = False
+    async def drain(  # noqa: C901, PLR0912  # in one frame: another would cost a tenth of an event
+        self, collector: Collector, held: list[Event] | None = None
     ) -> tuple[EventError, ...]:
         """
         Emit the events of an attempt, and those that their handlers raise.
 
         Args:
             collector: The attempt's, which is the current one.
-            hold: Whether the attempt is still running: its events share its scope, and
-                those for the broker stay in it.
+            held: Is given the events for the broker if the attempt is still running,
+                in whose scope all others are handled then.
 
         Returns:
             What went wrong, for `report`.
 
         """
-        if not hold:
-            collector.emits = True
-            collector.scope = None
         failures: tuple[EventError, ...] = ()
-        outbound: list[Event] = []
-        lines: dict[int, Line] = {}
-        routes = self._routes
         waiting = collector.raised()
         collector.events = None
+        if held is None:
+            collector.emits = True
+            collector.scope = None
+        else:
+            waiting = _hold_outbound(waiting, held)
+        outbound: list[Event] = []
+        lines: dict[int, Line] = {}
         # The loop comes to what it puts at the end of the list, too.
         for event in waiting:
-            event_type = event.__class__
-            if hold and message_type(event_type) is not None:
-                outbound.append(event)
-                continue
             try:
-                route = routes[event_type]
+                route = self._routes[event.__class__]
             except KeyError:
                 route = await self._compose(event)
             passed = route.publishes
@@ -203,27 +215,28 @@ class EventEmitter:
                 collector.passed = passed
                 try:
                     await route.handle(event)
-                except BaseException as error:  # noqa: BLE001  # other events go on
-                    failures += await _failed(event, route, collector, error, hold=hold)
+                except Exception as error:  # noqa: BLE001  # the other events go on
+                    failures += await _failed(event, route, collector, error)
+                except BaseException as interruption:
+                    if collector.scope is not None:
+                        await collector.scope.close(interruption)
+                    raise
                 else:
-                    if collector.scope is not None and not hold:
+                    if collector.scope is not None:
                         failures += await _close(event, collector)
                 passed = collector.passed
                 if collector.events is not None:
-                    line = (event_type, lines.get(id(event)))
-                    failures += self._enqueue(collector.events, line, waiting, lines)
+                    raised = collector.events
                     collector.events = None
+                    if held is not None:
+                        raised = _hold_outbound(raised, held)
+                    line = (event.__class__, lines.get(id(event)))
+                    failures += self._enqueue(raised, line, waiting, lines)
             if passed:
                 outbound.append(event)
-        if hold:
-            collector.events = outbound
-        elif outbound:
+        if outbound:
             failures += await publish(outbound, self.message_broker)
-        try:
-            return failures
-        finally:
-            # What failed refers to this frame, and must not be referred to by it.
-            del failures
+        return failures
 
     def report(self, failures: Sequence[EventError], response: Any = None) -> None:
         """
@@ -237,15 +250,10 @@ class EventEmitter:
             EventsError: It has the failures and the answer.
 
         """
-        error = _events_error(failures, response)
         if self._failures == "log":
-            _log(error)
-            return
-        try:
-            raise error
-        finally:
-            # The error refers to this frame, and must not be referred to by it.
-            del error, failures
+            _log(_events_error(failures, response))
+        else:
+            raise _events_error(failures, response)
 
     def _enqueue(
         self,
@@ -271,12 +279,14 @@ class EventEmitter:
         self.middleware_chain.freeze()
         event_type = type(event)
         try:
-            if not isinstance(event, Event):
+            if not isinstance(event, Event):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
                 msg = (
                     f"{event!r} is not an event: raise instances of classes that "
                     "derive from diator.Event"
                 )
                 raise NotAMessageError(msg)
+            if self._builder is None:
+                self._builder = MiddlewareBuilder(self.middleware_chain, self.container)
             middlewares = await self._builder.middlewares(event_type)
         except DiatorError as error:
             return Route(failing(error))
@@ -300,6 +310,12 @@ class EventEmitter:
         return route
 
 
+def _hold_outbound(events: list[Event], held: list[Event]) -> list[Event]:
+    """Take the events for the broker out."""
+    held += [event for event in events if message_type(type(event)) is not None]
+    return [event for event in events if message_type(type(event)) is None]
+
+
 def _cycle(event: Event, line: Line, limit: int) -> list[type]:
     """Give the types from the last event of this type on, if there were too many."""
     event_type = type(event)
@@ -319,19 +335,15 @@ async def _failed(
     event: Event,
     route: Route,
     collector: Collector,
-    error: BaseException,
-    *,
-    hold: bool,
+    error: Exception,
 ) -> tuple[EventError, ...]:
     """Close the scope of an event that failed, and say what failed at it."""
-    if collector.scope is not None and not hold:
+    if collector.scope is not None:
         try:
             await collector.scope.close(error)
         except Exception as closing_error:  # noqa: BLE001  # it takes the error's place
             error = closing_error
         collector.scope = None
-    if not isinstance(error, Exception):
-        raise error
     if isinstance(error, EventsError) and route.handler is None:
         return error.exceptions  # type: ignore[return-value]  # no nested groups
     # The attempt failed as a whole, unlike a fan-out in which one handler did.

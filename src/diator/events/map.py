@@ -66,12 +66,7 @@ class EventMap:
             InUseError: An event was emitted already.
 
         """
-        if not _is_event(event_type):
-            msg = (
-                f"{event_type!r} is not a type of event: bind a class that derives "
-                "from diator.Event"
-            )
-            raise BindingError(msg)
+        _check_event_type(event_type)
         if self._in_use:
             msg = (
                 f"a handler of {event_type.__name__} is bound too late: an event was "
@@ -109,6 +104,7 @@ class EventMap:
             InUseError: As `bind` does.
 
         """
+        _check_event_type(event_type)
 
         def bind(handler: Any) -> Any:
             self.bind(event_type, handler, concurrent=concurrent)
@@ -132,5 +128,11 @@ class EventMap:
         return iter(self._bindings)
 
 
-def _is_event(event_type: object) -> bool:
-    return isinstance(event_type, type) and issubclass(event_type, Event)
+def _check_event_type(event_type: object) -> None:
+    if isinstance(event_type, type) and issubclass(event_type, Event):
+        return
+    msg = (
+        f"{event_type!r} is not a type of event: name a class that derives from "
+        "diator.Event"
+    )
+    raise BindingError(msg)

@@ -34,7 +34,9 @@ Call = tuple["Handler", "Handle"]
 
 def calls(bindings: Iterable[EventBinding], container: Container) -> list[Call]:
     """Work out how handlers are called; one that cannot be built fails when called."""
-    return [(binding.handler, _call(binding.handler, container)) for binding in bindings]
+    return [
+        (binding.handler, _call(binding.handler, container)) for binding in bindings
+    ]
 
 
 def handler_sink(bindings: Sequence[EventBinding], container: Container) -> Handle:
@@ -107,21 +109,25 @@ async def publish(
         results = await broker.publish(messages)
     except Exception as error:  # noqa: BLE001  # a broker of anybody's may raise anything
         results = [error] * len(messages)
-    failures: list[EventError] = []
-    for event, result in zip(events, results, strict=True):
-        if result is not None:
-            failure = EventPublishingError(event, broker, str(result))
-            failure.__cause__ = result
-            failures.append(failure)
-    return tuple(failures)
+    return tuple(
+        _caused_by(result, EventPublishingError(event, broker, str(result)))
+        for event, result in zip(events, results, strict=True)
+        if result is not None
+    )
 
 
 def handling_failure(
     event: Event, handler: Handler, error: BaseException
-) -> EventHandlingError:
+) -> EventError:
     """Say which handler failed at which event, and what of."""
-    failure = EventHandlingError(event, handler)
-    failure.__cause__ = error
+    return _caused_by(error, EventHandlingError(event, handler))
+
+
+def _caused_by(error: BaseException, failure: EventError) -> EventError:
+    # Without the frame that caught it, which says nothing, and which may refer to the
+    # failure: each send that fails would leave a cycle to the garbage collector.
+    traceback = error.__traceback__
+    failure.__cause__ = error.with_traceback(traceback and traceback.tb_next)
     return failure
 
 

@@ -1,0 +1,1 @@
+"""Behaviours around the handling of a message, one in each file."""

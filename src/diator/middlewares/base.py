@@ -76,8 +76,8 @@ class MiddlewareChain:
         """
         if self._in_use:
             msg = (
-                f"{qualified_name(middleware)} comes too late: a message went through the chain "
-                "already; add middlewares before the first send"
+                f"{qualified_name(middleware)} comes too late: a message went through "
+                "the chain already; add middlewares before the first send"
             )
             raise InUseError(msg)
         _check_middleware(middleware)
@@ -94,10 +94,10 @@ class MiddlewareChain:
 
         """
         replacement = MiddlewareChain()
-        replacement._in_use = self._in_use  # noqa: SLF001  # the same class
+        replacement._in_use = self._in_use
         for middleware in chain:
             replacement.add(middleware)
-        self._links = replacement._links  # noqa: SLF001  # the same class
+        self._links = replacement._links
 
     def freeze(self) -> None:
         """Refuse changes from here on, because somebody relies on what is there."""
@@ -186,8 +186,8 @@ def _check_middleware(middleware: object) -> None:
         inspect.signature(call).bind(*range(given))  # type: ignore[arg-type]  # async, hence callable
     except TypeError as error:
         msg = (
-            f"{qualified_name(middleware)} is not a middleware: it is called with a request and "
-            f"the rest of the chain, but {error}"
+            f"{qualified_name(middleware)} is not a middleware: it is called with a "
+            f"request and the rest of the chain, but {error}"
         )
         raise BindingError(msg) from error
 

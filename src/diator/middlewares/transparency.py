@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def is_transparent(middleware: Any) -> bool:
     return code is not None and _is_transparent(code, 1 if is_function else 2)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _is_transparent(code: CodeType, handle_index: int) -> bool:
     try:
         [function] = ast.parse(textwrap.dedent(inspect.getsource(code))).body

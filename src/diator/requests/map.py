@@ -57,13 +57,8 @@ class RequestMap:
             InUseError: A request was sent already.
 
         """
-        streams = _is_request(request_type, StreamRequest)
-        if not streams and not _is_request(request_type, Request):
-            msg = (
-                f"{request_type!r} is not a type of request: bind a class that derives "
-                "from diator.Request (Command, Query) or diator.StreamRequest"
-            )
-            raise BindingError(msg)
+        _check_request_type(request_type)
+        streams = issubclass(request_type, StreamRequest)
         if self._in_use:
             msg = (
                 f"{request_type.__name__} is bound too late: a request was sent "
@@ -116,6 +111,8 @@ class RequestMap:
             InUseError: As `bind` does.
 
         """
+        # At once: the decorator without its parentheses would bind nothing.
+        _check_request_type(request_type)
 
         def bind(handler: Any) -> Any:
             self.bind(request_type, handler)
@@ -152,5 +149,13 @@ class RequestMap:
         return request_type in self._handlers
 
 
-def _is_request(request_type: object, base: type) -> bool:
-    return isinstance(request_type, type) and issubclass(request_type, base)
+def _check_request_type(request_type: object) -> None:
+    if isinstance(request_type, type) and issubclass(
+        request_type, (Request, StreamRequest)
+    ):
+        return
+    msg = (
+        f"{request_type!r} is not a type of request: name a class that derives from "
+        "diator.Request (Command, Query) or diator.StreamRequest"
+    )
+    raise BindingError(msg)

@@ -54,7 +54,7 @@ class RequestPipeline:
             UnresolvableError: The container cannot build the handler.
 
         """
-        request_type = type(request)
+        request_type: type[Any] = type(request)
         if not isinstance(request, Request):
             raise NotAMessageError(_not_sendable(request))
         handler = self._request_map.get(request_type)
@@ -73,8 +73,8 @@ class RequestPipeline:
             BindingError: A middleware answered in the place of the handler.
 
         """
-        request_type = type(stream.request)
-        if not isinstance(stream.request, StreamRequest):
+        request_type: type[Any] = type(stream.request)
+        if not issubclass(request_type, StreamRequest):
             msg = (
                 f"{stream.request!r} cannot be streamed: pass an instance of a class "
                 "that derives from diator.StreamRequest"
@@ -90,9 +90,7 @@ class RequestPipeline:
                 await stream.put(item)
 
         # Unlike a request's, the chain of a stream ends at its own reader.
-        handle = self._around(
-            await self._builder.middlewares(request_type), put_items
-        )
+        handle = self._around(await self._builder.middlewares(request_type), put_items)
         answer = await handle(stream.request)
         if stream.closed:
             # Not even a middleware that swallows the cancellation may commit now.
