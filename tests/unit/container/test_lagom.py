@@ -120,6 +120,13 @@ class NothingService(Part):
         self.clock = clock
 
 
+class LonelyService(Part):
+    """The same, where nothing else is given."""
+
+    def __init__(self, clock: Clock = "none"):
+        self.clock = clock
+
+
 class VariadicService(Part):
     def __init__(self, clock: Clock, *rest, **options):
         self.clock = clock
@@ -261,6 +268,7 @@ GRAPHS = [
     (singleton_with_dependencies, Users),
     (singleton_of_optional, OptionalService),
     (nothing_from_instance, NothingService),
+    (nothing_from_instance, LonelyService),
     (nothing_from_function, NothingService),
     (own_definition, Service),
 ]
@@ -317,6 +325,15 @@ class TestFactory:
         assert built == ["Engine"]
         assert build().engine is build().engine
         assert built == ["Engine", "Users", "Users"]
+
+    def test_singleton_itself_right_away(self):
+        """So is one that is asked for by itself."""
+        container = LagomContainer()
+        container[Engine] = lagom.Singleton(Engine)
+
+        container.factory(Engine)
+
+        assert built == ["Engine"]
 
     def test_singletons_of_lagom(self):
         """A singleton is the one that the lagom container has."""

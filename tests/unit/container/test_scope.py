@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -20,6 +20,7 @@ from diator import (
 )
 from diator.container.dishka import DishkaContainer
 from diator.container.lagom import LagomContainer
+from diator.container.protocol import Scoped
 from diator.container.scope import current_scope, own_scope
 from diator.events.message_brokers.memory import InMemoryMessageBroker
 from diator.exceptions import EventsError, NoSendError, UnresolvableError
@@ -853,7 +854,53 @@ class TestOutlived:
         assert sessions.story == "open 1, close 1, open 2, close 2"
 
 
+class SlowContainer:
+    """Takes a while to enter a scope, and counts how often it did."""
+
+    def __init__(self):
+        self.entering = asyncio.Event()
+        self.may_enter = asyncio.Event()
+        self.count = 0
+
+    def check(self, dependency, /): ...
+
+    def factory(self, dependency, /):
+        async def build(scope):
+            return scope
+
+        return Scoped(build)
+
+    @asynccontextmanager
+    async def scope(self):
+        self.count += 1
+        self.entering.set()
+        await self.may_enter.wait()
+        yield self.count
+
+
 class TestScope:
+    async def test_entered_once(self):
+        """Two tasks that are the first to need the scope enter it once."""
+        container = SlowContainer()
+        mediator = Mediator(container=container)
+
+        async def let_it_enter():
+            # Its turn comes after that of both tasks, which have asked by then.
+            await container.entering.wait()
+            container.may_enter.set()
+
+        @mediator.handles(AskWithin)
+        async def answer_within(request, scope: int):
+            return scope
+
+        @mediator.handles(Ask)
+        async def answer(request):
+            return await asyncio.gather(
+                mediator.send(AskWithin()), mediator.send(AskWithin()), let_it_enter()
+            )
+
+        assert await mediator.send(Ask()) == [1, 1, None]
+
     def test_no_send(self):
         """Where nothing is sent there is no scope."""
         with pytest.raises(NoSendError):

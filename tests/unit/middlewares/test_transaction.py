@@ -702,6 +702,17 @@ class TestSecondPipeline:
             "outer 1, begin 2, hear first 2, commit 2, begin 3, hear second 3, commit 3"
         )
 
+    async def test_swallowed_failure_to_commit(self, mediator, database, transaction):
+        """They are dropped even if nobody sees it fail."""
+        database.failures["commit 2"] = FailedError()
+        mediator.event_emitter.use(swallow)
+        mediator.event_emitter.use(transaction)
+
+        await mediator.send(Outer())
+        assert database.story == (
+            "outer 1, begin 2, hear first 2, commit 2, begin 3, hear second 3, commit 3"
+        )
+
     async def test_sends(self, mediator, database, transaction):
         """What an event handler sends joins the transaction of the event."""
 
