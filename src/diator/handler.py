@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from diator.exceptions import BindingError
 
-Handler = type[Any] | Callable[..., Any]
+Handler = Callable[..., Any]
 """A class with a method `handle`, or a function."""
 
 

@@ -61,7 +61,7 @@ def invocation(handler: Handler, container: Container) -> Handle:
 
 def call_factory(
     handler: Handler, container: Container
-) -> Factory[Callable[[Any], Any]] | Scoped[Callable[[Any], Any]]:
+) -> Factory[Callable[[Any], Any]] | Scoped:
     """
     Work out how to get, from a handler, what is called with the message alone.
 
@@ -78,15 +78,15 @@ def call_factory(
 
 
 def _handle_of(handler: Any) -> Callable[[Any], Any]:
-    if not _raises_for_the_attempt(type(handler)):
+    if not _raises_for_the_attempt(handler.__class__):
         _let_attempt_own_events(handler)
     handle: Callable[[Any], Any] = handler.handle
     return handle
 
 
 def _map_factory(
-    factory: Factory[Any] | Scoped[Any], change: Callable[[Any], Any]
-) -> Factory[Any] | Scoped[Any]:
+    factory: Factory[Any] | Scoped, change: Callable[[Any], Any]
+) -> Factory[Any] | Scoped:
     if not isinstance(factory, Scoped):
         return lambda: change(factory())
 
@@ -96,9 +96,9 @@ def _map_factory(
     return Scoped(build)
 
 
-def _invocation_in_scope(build: Scoped[Any], container: Container) -> Handle:
+def _invocation_in_scope(build: Scoped, container: Container) -> Handle:
     async def invoke(message: Any) -> Any:
-        call = await current_scope().build(container, build)
+        call: Handle = await current_scope().build(container, build)
         return await call(message)
 
     return invoke
@@ -111,7 +111,7 @@ def _raises_for_the_attempt(handler: type) -> bool:
 
 def _invocation_with_own_events(handler: type[Any], container: Container) -> Handle:
     """Call a handler that keeps its events in itself, as those of diator 0.1 do."""
-    factory: Factory[Any] | Scoped[Any] = container.factory(handler)
+    factory: Factory[Any] | Scoped = container.factory(handler)
 
     async def invoke(message: Any) -> Any:
         built: Any

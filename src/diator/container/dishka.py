@@ -58,7 +58,7 @@ class DishkaContainer:
         )
         raise UnresolvableError(msg)
 
-    def factory(self, dependency: type[T], /) -> Scoped[T]:
+    def factory(self, dependency: type[T], /) -> Scoped:
         """Have a dependency built by the scope of the send."""
         self.check(dependency)
 

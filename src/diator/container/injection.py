@@ -48,7 +48,7 @@ def injected_parameters(
 
 def arguments_factory(
     function: Callable[..., Any], container: Container, *, given: int
-) -> Factory[dict[str, Any]] | Scoped[dict[str, Any]]:
+) -> Factory[dict[str, Any]] | Scoped:
     """
     Work out how the parameters after those that are given are built.
 

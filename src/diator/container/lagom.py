@@ -144,7 +144,7 @@ class LagomContainer:
         """Find out whether a dependency could be built, without building anything."""
         self._plan(dependency, ())
 
-    def factory(self, dependency: type[T], /) -> Factory[T] | Scoped[T]:
+    def factory(self, dependency: type[T], /) -> Factory[T] | Scoped:
         """Work out how a dependency is built; singletons are built right away."""
         plan = self._plan(dependency, ())
         build = plan.settled()
@@ -200,7 +200,8 @@ class LagomContainer:
         if isinstance(definition, PlainInstance):
             return Plan(build, constant=True)
         if isinstance(definition, SingletonWrapper):
-            inner = self._plan_defined(dependency, definition.singleton_type, path)
+            kept: Any = definition
+            inner = self._plan_defined(dependency, kept.singleton_type, path)
             if inner.scoped:
                 resources = ", ".join(sorted(map(_name, inner.scoped)))
                 msg = (
@@ -254,7 +255,9 @@ class LagomContainer:
             dependency,
             arguments=arguments,
             known=all(argument.known for argument in arguments.values()),
-            scoped=set().union(*(argument.scoped for argument in arguments.values())),
+            scoped=set[Any]().union(
+                *(argument.scoped for argument in arguments.values())
+            ),
             positional=_are_positional(arguments, parameters.values()),
         )
 
@@ -381,22 +384,22 @@ class Resources:
                 return
             opener = self._openers[dependency]
             arguments = arguments_factory(opener, self._container, given=0)
-            resource = opener(
+            resource: Any = opener(
                 **await arguments.build(self)
                 if isinstance(arguments, Scoped)
                 else arguments()
             )
+            manager: Any = resource
             if isinstance(resource, AbstractAsyncContextManager):
-                opened = await self._exits.enter_async_context(resource)
+                self.open[dependency] = await self._exits.enter_async_context(manager)
             elif isinstance(resource, AbstractContextManager):
-                opened = self._exits.enter_context(resource)
+                self.open[dependency] = self._exits.enter_context(manager)
             else:
                 msg = (
                     f"{_name(dependency)} was opened as {resource!r}, which is not a "
                     "context manager: declare it with a function that yields it"
                 )
                 raise UnresolvableError(msg)
-            self.open[dependency] = opened
 
 
 def _are_positional(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -14,7 +14,7 @@ Factory = Callable[[], T]
 
 
 @dataclass(frozen=True, slots=True)
-class Scoped(Generic[T]):
+class Scoped:
     """
     A factory that needs the scope of a send, and may have to wait.
 
@@ -23,7 +23,7 @@ class Scoped(Generic[T]):
 
     """
 
-    build: Callable[[Any], Awaitable[T]]
+    build: Callable[[Any], Awaitable[Any]]
 
 
 class Container(Protocol):
@@ -43,7 +43,7 @@ class Container(Protocol):
 
         """
 
-    def factory(self, dependency: type[T], /) -> Factory[T] | Scoped[T]:
+    def factory(self, dependency: type[T], /) -> Factory[T] | Scoped:
         """
         Work out how a dependency is built.
 

@@ -12,7 +12,7 @@ from diator.events.collector import collecting, enclosing
 from diator.exceptions import NoSendError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from diator.container.protocol import Container, Factory
 
@@ -44,7 +44,7 @@ def current_scope() -> Scope:
 
 
 @asynccontextmanager
-async def own_scope() -> AsyncIterator[None]:
+async def own_scope() -> AsyncGenerator[None]:
     """Give what runs inside a scope of its own, apart from that of the send."""
     collector = collecting()
     shared = collector.scope
@@ -99,11 +99,12 @@ class Scope:
         factory = arguments_factory(function, self._container, given=len(given))
         return function(*given, **await self.build(self._container, factory))
 
-    async def build(self, container: Container, factory: Factory[T] | Scoped[T]) -> T:
+    async def build(self, container: Container, factory: Factory[T] | Scoped) -> T:
         """Build from a container's factory, in this scope."""
-        if isinstance(factory, Scoped):
-            return await factory.build(await self._enter(container))
-        return factory()
+        if not isinstance(factory, Scoped):
+            return factory()
+        built: T = await factory.build(await self._enter(container))
+        return built
 
     def opened(self, container: Container) -> Any:
         """Give what a container's scope was entered as, None before its first use."""

@@ -98,7 +98,7 @@ async def publish(
         return tuple(EventPublishingError(event, broker, reason) for event in events)
     messages = [
         Message(
-            message_type=message_type(type(event)) or "",
+            message_type=message_type(event.__class__) or "",
             message_name=type(event).__name__,
             message_id=event.event_id,
             payload=event,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from diator.container.scope import current_scope
 from diator.events.collector import attempt
 from diator.exceptions import BindingError, NotAMessageError
+from diator.handler import qualified_name
 from diator.invocation import call_factory, invocation
 from diator.middlewares.base import compose
 from diator.middlewares.building import MiddlewareBuilder
@@ -54,7 +55,7 @@ class RequestPipeline:
             UnresolvableError: The container cannot build the handler.
 
         """
-        request_type: type[Any] = type(request)
+        request_type: type[Any] = request.__class__
         if not isinstance(request, Request):
             raise NotAMessageError(_not_sendable(request))
         handler = self._request_map.get(request_type)
@@ -73,10 +74,11 @@ class RequestPipeline:
             BindingError: A middleware answered in the place of the handler.
 
         """
-        request_type: type[Any] = type(stream.request)
-        if not issubclass(request_type, StreamRequest):
+        request: Any = stream.request
+        request_type: type[Any] = request.__class__
+        if not isinstance(request, StreamRequest):
             msg = (
-                f"{stream.request!r} cannot be streamed: pass an instance of a class "
+                f"{request!r} cannot be streamed: pass an instance of a class "
                 "that derives from diator.StreamRequest"
             )
             raise NotAMessageError(msg)
@@ -118,10 +120,10 @@ def _guarded(middleware: Any, handle: Handle) -> Handle:
     return handle if is_transparent(middleware) else attempt(handle)
 
 
-def _not_sendable(request: object) -> str:
+def _not_sendable(request: Any) -> str:
     if isinstance(request, StreamRequest):
         return (
-            f"{type(request).__name__} is answered with a stream: "
+            f"{qualified_name(request)} is answered with a stream: "
             "use `async for item in mediator.stream(...)`"
         )
     if inspect.isclass(request):
