@@ -81,6 +81,19 @@ class Unrelated:
         self.events.extend([Happened("second"), Happened("third")])
 
 
+class Slotted:
+    """Keeps its events where nothing can be put in their place."""
+
+    __slots__ = ("events",)
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    async def handle(self, request: Do) -> None:
+        self.events.append(Happened("first"))
+        self.events.extend([Happened("second"), Happened("third")])
+
+
 class Repository:
     async def save(self) -> None:
         collect(Happened("first"))
@@ -133,6 +146,7 @@ WAYS = [
     OriginalWithNewLists,
     OriginalWithTuple,
     Unrelated,
+    Slotted,
     CollectingBelow,
     CollectingInTasks,
     CollectingInThread,

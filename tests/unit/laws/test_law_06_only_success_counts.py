@@ -221,6 +221,21 @@ class TestLaw06OnlySuccessCounts:
 
         assert listening.heard == []
 
+    async def test_commit_fails_below_a_middleware_of_ones_own(self):
+        """The same, when a middleware runs the transaction itself and survives it."""
+        transaction = TransactionMiddleware(lambda: Committing(fails=True))
+
+        async def transact(request: Any, handle: Handle) -> Any:
+            try:
+                return await transaction(request, handle)
+            except FailedError:
+                return "not committed"
+
+        listening = failing(transact, failures=0)
+
+        assert await listening.mediator.send(Do()) == "not committed"
+        assert listening.heard == []
+
     async def test_commit_succeeds(self):
         """A transaction whose commit succeeds lets the events inside leave."""
         listening = failing(

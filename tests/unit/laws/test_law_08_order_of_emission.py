@@ -108,6 +108,10 @@ class TestLaw08OrderOfEmission:
 
         @mediator.handles(Pong)
         async def pong(event: Pong) -> None:
+            collect(Happened("between"))
+
+        @mediator.handles(Happened)
+        async def hear(event: Happened) -> None:
             collect(Ping())
 
         @mediator.handles(Do)
@@ -120,9 +124,9 @@ class TestLaw08OrderOfEmission:
 
         [error] = caught.value.exceptions
         assert isinstance(error, CascadeError)
-        assert error.cycle == (Ping, Pong, Ping)
+        assert error.cycle == (Ping, Pong, Happened, Ping)
         assert isinstance(error.event, Ping)
-        assert "Ping → Pong → Ping" in str(error)
+        assert "Ping → Pong → Happened → Ping" in str(error)
         assert caught.value.response == "answer"
 
     @pytest.mark.parametrize("limit", [1, 2, 5])
@@ -161,6 +165,13 @@ class TestLaw08OrderOfEmission:
         await emitter.emit(*(Ping() for _ in range(10)))
 
         assert [type(event) for event in heard] == [Ping] * 10 + [Pong] * 100
+
+    async def test_bound_is_not_for_neighbours(self):
+        """Events of one type beside each other do not count as one line."""
+        emitter = EventEmitter(cascade_limit=2)
+        emitter.event_map.bind(Branch, BranchHandler)
+
+        await emitter.emit(*(Branch("trunk", (Branch("twig"),)) for _ in range(10)))
 
     async def test_others_go_on_after_the_bound(self):
         """Events beside a cascade without end are emitted all the same."""

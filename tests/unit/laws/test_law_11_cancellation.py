@@ -149,12 +149,13 @@ class TestLaw11Cancellation:
         assert task.cancelled()
         assert heard == ["a"]
 
-    async def test_not_wrapped_by_fan_out(self):
+    @pytest.mark.parametrize("concurrent", [False, True])
+    async def test_not_wrapped_by_fan_out(self, concurrent: bool):
         """A cancellation does not become a member of a group, nor wait for others."""
         mediator = Mediator()
         ran: list[str] = []
 
-        @mediator.handles(Happened)
+        @mediator.handles(Happened, concurrent=concurrent)
         async def cancelled(event: Happened) -> None:
             raise asyncio.CancelledError
 
