@@ -19,10 +19,11 @@ from diator import DomainEvent, Mediator, NotificationEvent, Request, collect
 from diator.container.dishka import DishkaContainer
 from diator.container.lagom import LagomContainer
 from diator.container.scope import current_scope
-from diator.exceptions import EventsError
+from diator.exceptions import EventsError, ValidationError
 from diator.middlewares.event_collection import EventCollectionMiddleware
 from diator.middlewares.logging import LoggingMiddleware
 from diator.middlewares.transaction import TransactionMiddleware
+from diator.middlewares.validation import ValidationMiddleware
 
 
 class Base(DeclarativeBase):
@@ -554,49 +555,53 @@ class TestEvents:
 
 
 class TestOrderOfTheCard:
-    async def test_success(self, mediator, committed):
-        """Logging, validation, transaction, event collection, handler."""
-        seen = []
+    """Logging, validation, transaction, event collection, handler."""
 
-        async def validate(request, handle):
-            seen.append("validation")
+    @pytest.fixture(autouse=True)
+    def card(self, mediator):
+        validation = ValidationMiddleware()
+
+        @validation.validates(Join)
+        def has_a_name(request):
             if not request.name:
-                raise FailedError
-            answer = await handle(request)
-            seen.append(f"answered, with {committed()} committed")
-            return answer
-
-        @mediator.handles(Joined)
-        async def hear(event, members: Members):
-            seen.append(f"event, with {committed()} committed")
+                yield "name", "is empty"
 
         mediator.use(LoggingMiddleware())
-        mediator.use(validate)
+        mediator.use(validation)
         mediator.use(TransactionMiddleware(begin))
         mediator.use(EventCollectionMiddleware(mediator.event_emitter))
 
+    async def test_success(self, mediator, committed):
+        """Events are handled before the commit, and published after it."""
+        seen = []
+
+        @mediator.handles(Joined)
+        async def hear(event, members: Members):
+            seen.append((await members.names(), committed()))
+
         assert await mediator.send(Join("Ada")) == ["Ada"]
-        assert seen == [
-            "validation",
-            "event, with [] committed",
-            "answered, with ['Ada'] committed",
-        ]
+        assert seen == [(["Ada"], [])]
+        assert mediator.event_emitter.message_broker.heard == [("Ada", ["Ada"])]
 
     async def test_refused(self, mediator, engine):
         """What is refused before the transaction takes no connection."""
-        opened = []
-
-        async def refuse(request, handle):
-            raise FailedError
+        taken = []
 
         @event.listens_for(engine.sync_engine, "checkout")
         def checkout(connection, record, proxy):
-            opened.append(connection)
+            taken.append(connection)
 
-        mediator.use(LoggingMiddleware())
-        mediator.use(refuse)
-        mediator.use(TransactionMiddleware(begin))
+        with pytest.raises(ValidationError, match="name: is empty"):
+            await mediator.send(Join(""))
+        assert taken == []
 
-        with pytest.raises(FailedError):
+    async def test_failure(self, mediator, committed):
+        """What fails inside is rolled back."""
+
+        @mediator.handles(Joined)
+        async def fail(event):
+            raise FailedError
+
+        with pytest.raises(EventsError):
             await mediator.send(Join("Ada"))
-        assert opened == []
+        assert committed() == []

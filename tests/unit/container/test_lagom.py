@@ -14,7 +14,7 @@ from lagom.interfaces import SpecialDepDefinition
 from diator import Mediator, Request, RequestHandler
 from diator.container.lagom import LagomContainer
 from diator.container.protocol import Scoped
-from diator.exceptions import BindingError, UnresolvableError
+from diator.exceptions import BindingError, ConfigurationError, UnresolvableError
 
 built: list[str] = []
 """The names of the classes that were built, in this order."""
@@ -454,7 +454,7 @@ class TestUnresolvable:
     @pytest.mark.parametrize(
         "dependency, told",
         [
-            (Named, ["Named", "'name'", "str", "container[str]"]),
+            (Named, ["Named", "'name'", "str", "a class of your own"]),
             (Counted, ["Counted", "'count'", "int"]),
             (Unannotated, ["Unannotated", "'thing'", "no annotation"]),
             (Deeper, ["Deeper", "'deep'", "Deep", "'named'", "Named", "'name'", "str"]),
@@ -467,7 +467,7 @@ class TestUnresolvable:
             (Unreadable, ["Unreadable", "DoesNotExist"]),
             (Hen, ["Hen → Egg → Hen"]),
             (Farm, ["Farm", "'hen'", "Hen → Egg → Hen"]),
-            (str, ["str", "container[str]"]),
+            (str, ["str", "a class of your own"]),
         ],
     )
     def test_message(self, dependency, told):
@@ -510,6 +510,14 @@ class TestRegistration:
         container = LagomContainer(plain)
 
         assert LagomContainer.of(plain) is container
+
+    def test_second_adapter(self):
+        """A second one, which would know of no resources, is refused."""
+        plain = lagom.Container()
+        LagomContainer(plain)
+
+        with pytest.raises(ConfigurationError, match=r"LagomContainer\.of"):
+            LagomContainer(plain)
 
     def test_adapter_of_clone(self):
         """A clone has an adapter of its own, and is not mistaken for the original."""
