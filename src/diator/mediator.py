@@ -146,9 +146,7 @@ class Mediator:
                 if outer is not None:
                     outer.raised().extend(collector.events)
                 else:
-                    failures = await self.event_emitter.drain(collector)
-                    if failures:
-                        self.event_emitter.report(failures, response)
+                    await self.event_emitter.drain(collector, response)
         finally:
             collector.owner = None
             # A collector whose send is over says no more than none, so that there is

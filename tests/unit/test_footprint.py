@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from contextlib import suppress
+from dataclasses import dataclass
 
 import pytest
 
@@ -16,7 +17,7 @@ from diator import (
     NotificationEvent,
     RequestHandler,
 )
-from diator.exceptions import HandlerNotFoundError
+from diator.exceptions import EventsError, HandlerNotFoundError
 
 SENDS = 100_000
 KEPT_BYTES = 16_384  # Even a mere reference kept for each send would take 800,000.
@@ -40,6 +41,18 @@ class Fail(Command):
     pass
 
 
+class RaiseFailing(Command):
+    pass
+
+
+class RaiseFailingTwice(Command):
+    pass
+
+
+class RaiseUnencodable(Command):
+    pass
+
+
 class Unbound(Command):
     pass
 
@@ -50,6 +63,19 @@ class Greeted(DomainEvent):
 
 class Notified(NotificationEvent):
     pass
+
+
+class Failing(DomainEvent):
+    pass
+
+
+class FailingTwice(DomainEvent):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unencodable(NotificationEvent):
+    value: object
 
 
 class GreetHandler(RequestHandler[Greet, None]):
@@ -76,9 +102,33 @@ class FailHandler(RequestHandler[Fail, None]):
         raise LookupError
 
 
+class RaiseFailingHandler(RequestHandler[RaiseFailing, None]):
+    async def handle(self, request: RaiseFailing) -> None:
+        self.events.append(Failing())
+
+
+class RaiseFailingTwiceHandler(RequestHandler[RaiseFailingTwice, None]):
+    async def handle(self, request: RaiseFailingTwice) -> None:
+        self.events.append(FailingTwice())
+
+
+class RaiseUnencodableHandler(RequestHandler[RaiseUnencodable, None]):
+    async def handle(self, request: RaiseUnencodable) -> None:
+        self.events.append(Unencodable(value=object()))
+
+
 class GreetedHandler(EventHandler[Greeted]):
     async def handle(self, event: Greeted) -> None:
         pass
+
+
+class FailingHandler(EventHandler[DomainEvent]):
+    async def handle(self, event: DomainEvent) -> None:
+        raise LookupError
+
+
+class OtherFailingHandler(FailingHandler):
+    pass
 
 
 class PassOn:
@@ -104,7 +154,13 @@ def mediator():
     mediator.bind(Notify, NotifyHandler)
     mediator.bind(Outer, OuterHandler)
     mediator.bind(Fail, FailHandler)
+    mediator.bind(RaiseFailing, RaiseFailingHandler)
+    mediator.bind(RaiseFailingTwice, RaiseFailingTwiceHandler)
+    mediator.bind(RaiseUnencodable, RaiseUnencodableHandler)
     mediator.bind(Greeted, GreetedHandler)
+    mediator.bind(Failing, FailingHandler)
+    mediator.bind(FailingTwice, FailingHandler)
+    mediator.bind(FailingTwice, OtherFailingHandler)
     return mediator
 
 
@@ -150,7 +206,13 @@ class TestGarbage:
 
     @pytest.mark.parametrize(
         "request_type, error",
-        [(Fail, LookupError), (Unbound, HandlerNotFoundError)],
+        [
+            (Fail, LookupError),
+            (Unbound, HandlerNotFoundError),
+            (RaiseFailing, EventsError),
+            (RaiseFailingTwice, EventsError),
+            (RaiseUnencodable, EventsError),
+        ],
     )
     async def test_failure(self, mediator, request_type, error):
         """Nor does a send that fails, although errors hold on to the frames."""

@@ -11,6 +11,7 @@ from diator.events.map import EventMap
 from diator.events.sinks import (
     broker_sink,
     calls,
+    events_error,
     failing,
     handler_sink,
     handling_failure,
@@ -152,12 +153,10 @@ class EventEmitter:
         collector.events = list(events)
         collector.token = current.set(collector)
         try:
-            failures = await self.drain(collector)
+            await self.drain(collector)
         finally:
             collector.owner = None
             current.reset(collector.token)
-        if failures:
-            self.report(failures)
 
     async def emit_within(self, collector: Collector, response: Any = None) -> None:
         """
@@ -174,27 +173,31 @@ class EventEmitter:
 
         """
         held: list[Event] = []
-        failures = await self.drain(collector, held)
-        collector.events = held
-        if failures:
-            raise _events_error(failures, response)
+        try:
+            await self.drain(collector, response, held)
+        finally:
+            collector.events = held
 
     async def drain(  # noqa: C901, PLR0912  # in one frame: another would cost a tenth of an event
-        self, collector: Collector, held: list[Event] | None = None
-    ) -> tuple[EventError, ...]:
+        self,
+        collector: Collector,
+        response: Any = None,
+        held: list[Event] | None = None,
+    ) -> None:
         """
         Emit the events of an attempt, and those that their handlers raise.
 
         Args:
             collector: The attempt's, which is the current one.
+            response: What the attempt answers.
             held: Is given the events for the broker if the attempt is still running,
                 in whose scope all others are handled then.
 
-        Returns:
-            What went wrong, for `report`.
+        Raises:
+            EventsError: Some could not be dealt with; it has the answer.
 
         """
-        failures: tuple[EventError, ...] = ()
+        failures: list[EventError] = []
         waiting = collector.raised()
         collector.events = None
         if held is None:
@@ -235,25 +238,12 @@ class EventEmitter:
             if passed:
                 outbound.append(event)
         if outbound:
-            failures += await publish(outbound, self.message_broker)
-        return failures
-
-    def report(self, failures: Sequence[EventError], response: Any = None) -> None:
-        """
-        Raise, or log, what went wrong.
-
-        Args:
-            failures: What `drain` returned.
-            response: The answer to the request that raised the events.
-
-        Raises:
-            EventsError: It has the failures and the answer.
-
-        """
-        if self._failures == "log":
-            _log(_events_error(failures, response))
-        else:
-            raise _events_error(failures, response)
+            await publish(outbound, self.message_broker, failures)
+        if failures:
+            if held is None and self._failures == "log":
+                _log(_events_error(failures, response))
+            else:
+                raise _events_error(failures, response)
 
     def _enqueue(
         self,
@@ -261,13 +251,13 @@ class EventEmitter:
         line: Line,
         waiting: list[Event],
         lines: dict[int, Line],
-    ) -> tuple[EventError, ...]:
+    ) -> list[EventError]:
         """Let events wait for their turn, but for those that turn in a circle."""
-        failures: tuple[EventError, ...] = ()
+        failures: list[EventError] = []
         for event in raised:
             cycle = _cycle(event, line, self._cascade_limit)
             if cycle:
-                failures += (CascadeError(event, cycle),)
+                failures.append(CascadeError(event, cycle))
             else:
                 lines[id(event)] = line
                 waiting.append(event)
@@ -336,7 +326,7 @@ async def _failed(
     route: Route,
     collector: Collector,
     error: Exception,
-) -> tuple[EventError, ...]:
+) -> Sequence[EventError]:
     """Close the scope of an event that failed, and say what failed at it."""
     if collector.scope is not None:
         try:
@@ -345,13 +335,13 @@ async def _failed(
             error = closing_error
         collector.scope = None
     if isinstance(error, EventsError) and route.handler is None:
-        return error.exceptions  # type: ignore[return-value]  # no nested groups
+        return error.exceptions  # type: ignore[return-value]  # ours have no groups
     # The attempt failed as a whole, unlike a fan-out in which one handler did.
     collector.events = None
     return (_failure(event, route.handler, error),)
 
 
-async def _close(event: Event, collector: Collector) -> tuple[EventError, ...]:
+async def _close(event: Event, collector: Collector) -> Sequence[EventError]:
     """Close the scope of an event that was handled."""
     scope, collector.scope = collector.scope, None
     try:
@@ -372,8 +362,9 @@ def _failure(event: Event, handler: Handler | None, error: Exception) -> EventEr
     return failure
 
 
-def _events_error(failures: Sequence[EventError], response: Any) -> EventsError:
-    error = EventsError("the request was handled, but not all of its events", failures)
+def _events_error(failures: list[EventError], response: Any) -> EventsError:
+    msg = "the request was handled, but not all of its events"
+    error = events_error(msg, failures)
     error.response = response
     return error
 

@@ -60,7 +60,7 @@ def handler_sink(bindings: Sequence[EventBinding], container: Container) -> Hand
                 await _in_turn(step, event, failures)
         if failures:
             msg = f"{type(event).__name__} could not be handled by all its handlers"
-            raise EventsError(msg, failures)
+            raise events_error(msg, failures)
 
     return fan_out
 
@@ -90,12 +90,13 @@ def message_type(event_type: type) -> str | None:
 
 
 async def publish(
-    events: Sequence[Any], broker: MessageBroker | None
-) -> tuple[EventError, ...]:
+    events: Sequence[Any], broker: MessageBroker | None, failures: list[EventError]
+) -> None:
     """Hand events to the broker in one batch, and tell of those it did not take."""
     if broker is None:
         reason = "there is no message broker: give the EventEmitter a message_broker"
-        return tuple(EventPublishingError(event, broker, reason) for event in events)
+        failures += [EventPublishingError(event, broker, reason) for event in events]
+        return
     messages = [
         Message(
             message_type=message_type(event.__class__) or "",
@@ -109,26 +110,32 @@ async def publish(
         results = await broker.publish(messages)
     except Exception as error:  # noqa: BLE001  # a broker of anybody's may raise anything
         results = [error] * len(messages)
-    return tuple(
-        _caused_by(result, EventPublishingError(event, broker, str(result)))
-        for event, result in zip(events, results, strict=True)
-        if result is not None
-    )
+    for event, result in zip(events, results, strict=True):
+        if result is not None:
+            failure = EventPublishingError(event, broker, str(result))
+            failure.__cause__ = result
+            failures.append(failure)
+    # An error refers to the frame that caught it, which must not refer to the error.
+    del results
 
 
-def handling_failure(
-    event: Event, handler: Handler, error: BaseException
-) -> EventError:
+def handling_failure(event: Event, handler: Handler, error: Exception) -> EventError:
     """Say which handler failed at which event, and what of."""
-    return _caused_by(error, EventHandlingError(event, handler))
-
-
-def _caused_by(error: BaseException, failure: EventError) -> EventError:
-    # Without the frame that caught it, which says nothing, and which may refer to the
-    # failure: each send that fails would leave a cycle to the garbage collector.
-    traceback = error.__traceback__
-    failure.__cause__ = error.with_traceback(traceback and traceback.tb_next)
+    failure = EventHandlingError(event, handler)
+    failure.__cause__ = error
     return failure
+
+
+def events_error(message: str, failures: list[EventError]) -> EventsError:
+    """
+    Make one error of all failures, and take them from the list.
+
+    They refer to the frame that has the list: were they still in it, each send whose
+    events failed would leave a cycle to the garbage collector.
+    """
+    error = EventsError(message, failures)
+    failures.clear()
+    return error
 
 
 def failing(error: Exception) -> Handle:

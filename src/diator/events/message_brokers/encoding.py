@@ -85,7 +85,8 @@ def _first_failure(value: Any) -> tuple[str, Any, Exception] | None:
         try:
             _encode(part)
         except Exception as error:  # noqa: BLE001  # whatever it is, it will be told
-            return step, part, error
+            # Its traceback leads to the frame that is given it: a cycle.
+            return step, part, error.with_traceback(None)
     return None
 
 
