@@ -110,18 +110,21 @@ async def publish(
         results = await broker.publish(messages)
     except Exception as error:  # noqa: BLE001  # a broker of anybody's may raise anything
         results = [error] * len(messages)
-    for event, result in zip(events, results, strict=True):
-        if result is not None:
-            failure = EventPublishingError(event, broker, str(result))
-            failure.__cause__ = result
-            failures.append(failure)
+    failures += [
+        _caused_by(result, EventPublishingError(event, broker, str(result)))
+        for event, result in zip(events, results, strict=True)
+        if result is not None
+    ]
     # An error refers to the frame that caught it, which must not refer to the error.
     del results
 
 
 def handling_failure(event: Event, handler: Handler, error: Exception) -> EventError:
     """Say which handler failed at which event, and what of."""
-    failure = EventHandlingError(event, handler)
+    return _caused_by(error, EventHandlingError(event, handler))
+
+
+def _caused_by(error: Exception, failure: EventError) -> EventError:
     failure.__cause__ = error
     return failure
 
