@@ -14,6 +14,7 @@ from sqlalchemy import ForeignKey, event, select, text
 from sqlalchemy.exc import IntegrityError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from diator import DomainEvent, Mediator, NotificationEvent, Request, collect
 from diator.container.dishka import DishkaContainer
@@ -105,7 +106,10 @@ def path(tmp_path):
 async def engine(path):
     """An engine whose transactions begin where SQLAlchemy says so."""
     engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}", connect_args={"timeout": 60}
+        f"sqlite+aiosqlite:///{path}",
+        connect_args={"timeout": 60},
+        # Older releases keep no count of the connections to a file.
+        poolclass=AsyncAdaptedQueuePool,
     )
 
     @event.listens_for(engine.sync_engine, "connect")
