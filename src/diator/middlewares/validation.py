@@ -811,9 +811,7 @@ def _unbounded_rule(
 
 
 def _is_checkable(annotation: Any, origin: Any) -> bool:
-    if not isinstance(origin, type) or origin in (Any, object):
-        return False
-    if getattr(origin, "_is_protocol", False):
+    if origin is object or getattr(origin, "_is_protocol", False):
         return False
     try:
         isinstance(None, origin)
