@@ -44,6 +44,19 @@ class OfBase(Base[Do]):
     pass
 
 
+class Mixin(Generic[Req]):
+    """Is generic, but not a handler."""
+
+
+class WithMixin(Mixin[Other], OfDo):
+    pass
+
+
+class OfAny(RequestHandler[Any, str]):
+    async def handle(self, request: Any) -> str:
+        return ""
+
+
 class Ducklike:
     async def handle(self, request: Do) -> str:
         return ""
@@ -75,6 +88,10 @@ class NotCallable:
 
 
 async def function(request: Do) -> str:
+    return ""
+
+
+async def of_any(request: Any) -> str:
     return ""
 
 
@@ -111,9 +128,12 @@ class TestCheckHandler:
             OfDo,
             Inherited,
             OfBase,
+            OfAny,
+            WithMixin,
             Ducklike,
             WithDefault,
             function,
+            of_any,
             without_annotation,
             with_unknown_type,
             injected,
@@ -132,7 +152,7 @@ class TestCheckHandler:
         check_handler(handler, Derived, base=RequestHandler)
 
     @pytest.mark.parametrize(
-        "handler", [OfDo, Inherited, function, unwrapped(function)]
+        "handler", [OfDo, Inherited, WithMixin, function, unwrapped(function)]
     )
     def test_other_message(self, handler: Any):
         """A handler that is for another type is refused, and the types are named."""

@@ -135,6 +135,18 @@ class TestMediator:
         assert letters == ["request it"]
         assert mediator.container.container is container
 
+    async def test_container_for_emitter(self):
+        """An emitter without a container of its own gets that of the mediator."""
+        container, letters = lettered()
+        emitter = EventEmitter(message_broker=FakeBroker())
+        mediator = Mediator(event_emitter=emitter, container=container)
+        mediator.bind(Do, DoHandler)
+        mediator.bind(Happened, HappenedHandler)
+
+        await mediator.send(Do("it"))
+
+        assert letters == ["request it", "event it"]
+
     async def test_adapter(self):
         """A container may be given plain or as an adapter."""
         container, _ = lettered()

@@ -158,7 +158,8 @@ class TestCheck:
         knowing = lagom.Container()
         knowing[Port] = HttpPort()
 
-        for_requests = Mediator(event_emitter=EventEmitter(), container=knowing)
+        ignorant = EventEmitter(container=lagom.Container())
+        for_requests = Mediator(event_emitter=ignorant, container=knowing)
         for_requests.use(NeedsPort)
         for_requests.event_emitter.use(NeedsPort)
         assert [error for error, _ in found(for_requests)] == [UnresolvableError]

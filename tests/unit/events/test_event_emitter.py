@@ -20,7 +20,16 @@ from diator import (
 from diator.exceptions import EventError, EventsError, UnresolvableError
 from diator.middlewares.base import Handle
 from diator.middlewares.event_collection import EventCollectionMiddleware
-from tests.unit.fakes import Announced, Do, FailedError, FakeBroker, Happened
+from tests.unit.fakes import (
+    Announced,
+    Do,
+    FailedError,
+    FakeBroker,
+    Happened,
+    Retrying,
+    cancelled_after,
+    pause,
+)
 
 
 class Letters(list[str]):
@@ -186,6 +195,24 @@ class TestEventEmitter:
 
         assert letters == []
 
+    async def test_retried_event_is_published_once(self):
+        """An event that a middleware tries again goes to the broker once."""
+        broker = FakeBroker()
+        emitter, letters = writing(message_broker=broker)
+
+        async def fail_once(event: Any, handle: Handle) -> None:
+            await handle(event)
+            letters.append("try")
+            if len(letters) == 1:
+                raise FailedError
+
+        emitter.use(Retrying())
+        emitter.use(fail_once)
+        await emitter.emit(Announced(name="it"))
+
+        assert letters == ["try", "try"]
+        assert broker.names == ["it"]
+
     async def test_middleware_says_what_became_of_the_event(self):
         """An error that tells of the event already is told as it was raised."""
         emitter = EventEmitter()
@@ -258,6 +285,28 @@ class TestEventEmitter:
             )
 
         assert log == ["open", "close", "open", "close on failure", "open", "close"]
+
+    async def test_scope_of_cancelled_event(self):
+        """A scope is told of a cancellation, too."""
+        log: list[str] = []
+        mediator = Mediator()
+
+        async def session() -> AsyncGenerator[Session]:
+            try:
+                yield Session()
+            except BaseException as error:
+                log.append(type(error).__name__)
+                raise
+
+        mediator.container.scoped(Session, session)
+
+        @mediator.handles(Happened)
+        async def hear(event: Happened, session: Session) -> None:
+            await pause(10)
+
+        await cancelled_after(3, mediator.event_emitter.emit(Happened("it")))
+
+        assert log == ["CancelledError"]
 
     @pytest.mark.parametrize("handler_fails", [False, True])
     async def test_scope_that_cannot_be_closed(self, handler_fails: bool):

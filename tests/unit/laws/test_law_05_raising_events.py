@@ -267,6 +267,25 @@ class TestLaw05RaisingEvents:
 
         assert listening.heard == []
 
+    async def test_assigned_after_the_send(self):
+        """Assigning events there is refused as well."""
+        tasks: list[asyncio.Task[None]] = []
+
+        class Late(RequestHandler[Do, None]):
+            async def handle(self, request: Do) -> None:
+                tasks.append(asyncio.create_task(self.assign()))
+
+            async def assign(self) -> None:
+                await pause(10)
+                self.events = [Happened("late")]
+
+        mediator = Mediator()
+        mediator.bind(Do, Late)
+        await mediator.send(Do())
+
+        with pytest.raises(NoSendError):
+            await tasks[0]
+
     @pytest.mark.parametrize("thing", ["text", None, Happened, Do()])
     async def test_no_event(self, thing: object):
         """What is no event is refused where it is collected."""

@@ -94,7 +94,7 @@ class TestLaw10NoAnswerIsLost:
         assert isinstance(member, EventPublishingError)
         assert member.broker is broker
         assert isinstance(member.event, Announced)
-        assert str(member) == "FakeBroker did not take Announced: it"
+        assert str(member) == "Announced was not published by FakeBroker: it"
         assert isinstance(member.__cause__, FailedError)
 
     async def test_failing_broker(self):

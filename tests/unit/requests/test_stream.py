@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from diator import StreamHandler, StreamRequest, collect
+from diator import Event, StreamHandler, StreamRequest, collect
 from diator.exceptions import (
     BindingError,
     EventsError,
@@ -46,6 +46,29 @@ class Count(StreamRequest[int]):
 @dataclass(frozen=True)
 class Letters(StreamRequest[str]):
     pass
+
+
+class Original(StreamHandler[Letters, str]):
+    """Keeps its events itself, as handlers of diator 0.1 do."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+
+    @property
+    def events(self) -> list[Event]:
+        return self._events
+
+    async def handle(self, request: Letters) -> AsyncGenerator[str]:
+        self._events.append(Happened("first"))
+        yield "a"
+        self._events.append(Happened("second"))
+
+
+class Appending(StreamHandler[Letters, str]):
+    async def handle(self, request: Letters) -> AsyncGenerator[str]:
+        self.events.append(Happened("first"))
+        yield "a"
+        self.events += [Happened("second")]  # type: ignore[misc]  # read-only for type checkers
 
 
 class Session:
@@ -155,6 +178,15 @@ class TestStream:
             "count begins",
             "count ends",
         ]
+
+    @pytest.mark.parametrize("handler", [Original, Appending])
+    async def test_events_of_class(self, handler: type[StreamHandler[Letters, str]]):
+        """A class may raise events by appending, or in a list of its own."""
+        streaming = Streaming()
+        streaming.mediator.bind(Letters, handler)
+
+        assert await streaming.read(Letters()) == ["a"]
+        assert streaming.heard == ["begin", "commit", "first", "second"]
 
     async def test_middleware_sees_request(self):
         """Middlewares see the stream request, may replace it, and get no answer."""
