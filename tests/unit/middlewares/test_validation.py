@@ -239,6 +239,18 @@ class TestRequest:
             ("note", "Expected `str | None`, got `int`"),
         ]
 
+    async def test_findings_beside_a_union(self):
+        """A member of a union that does not fit is no finding where another does."""
+
+        @dataclass
+        class Found:
+            page: Page[int] | Page[str]
+            size: Positive
+
+        assert await findings(Found(Page(["a"]), 0)) == [
+            ("size", "Expected `int` >= 1")
+        ]
+
     async def test_no_values(self):
         """No value of a request is in the error: it may be a secret."""
         secret = "s3cret"
@@ -587,6 +599,8 @@ class TestBounds:
             (Positive | None, 0, "Expected `int` >= 1"),
             (Annotated[Positive, "more"], 0, "Expected `int` >= 1"),
             (Positive | str, 0, "Expected `int` >= 1"),
+            (Positive | Name, 0, "Expected `int` >= 1"),
+            (Positive | Name, "", "Expected `str` of length >= 1"),
             (Positive | Line | None, 0, "Expected `int` >= 1"),
             (Annotated[Positive, Meta(lt=5)], 5, "Expected `int` <= 4"),
             (Annotated[UserId, Meta(ge=2)], 1, "Expected `int` >= 2"),
