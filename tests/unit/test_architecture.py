@@ -39,7 +39,6 @@ LEVELS = [
         "diator.container.protocol",
         "diator.container.injection",
         "diator.container.scope",
-        "diator.container.resources",
         "diator.container.default",
         "diator.events.collector",
         "diator.events.event_handler",
@@ -69,7 +68,6 @@ LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in mod
 LEAVES = [
     "diator.container.dishka",
     "diator.container.lagom",
-    "diator.container.resources",
     "diator.events.message_brokers.batching",
     "diator.events.message_brokers.encoding",
     "diator.events.message_brokers.memory",
@@ -83,7 +81,6 @@ LEAVES = [
 
 # Leaves that are the common part of others.
 SHARED_BY_LEAVES = {
-    "diator.container.resources",
     "diator.events.message_brokers.batching",
     "diator.events.message_brokers.encoding",
     "diator.logger",
