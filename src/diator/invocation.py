@@ -32,7 +32,7 @@ def check_dependencies(handler: Handler, container: Container) -> None:
     if inspect.isclass(handler):
         container.check(handler)
     else:
-        injected_parameters(handler, container, given=1)
+        injected_parameters(handler, container.check, given=1)
 
 
 def invocation(handler: Handler, container: Container) -> Handle:
@@ -44,7 +44,7 @@ def invocation(handler: Handler, container: Container) -> Handle:
 
     """
     if not inspect.isclass(handler) and not injected_parameters(
-        handler, container, given=1
+        handler, container.check, given=1
     ):
         return handler
     if inspect.isclass(handler) and not _raises_for_the_attempt(handler):

@@ -90,6 +90,7 @@ class Mediator:
         self._pipeline = RequestPipeline(
             self.request_map, self.middleware_chain, self._container
         )
+        self.factories: dict[Any, Any] = {}
         self._handles: dict[type, Handle] = {Stream: self._pipeline.stream}
 
     @property

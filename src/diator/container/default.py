@@ -21,14 +21,15 @@ def adapted(container: Any) -> Container:
         ConfigurationError: It is none of these.
 
     """
-    if all(hasattr(container, method) for method in ("check", "factory", "scope")):
+    is_adapter = all(hasattr(container, name) for name in ("check", "factory", "scope"))
+    if is_adapter and not isinstance(container, type):
         adapter: Container = container
         return adapter
     # Who brings another container does not need lagom to be loaded.
     from diator.container.lagom import LagomContainer  # noqa: PLC0415
 
     try:
-        return LagomContainer.of(container)
+        return LagomContainer.of(container)  # pyright: ignore[reportArgumentType]  # it looks for itself
     except TypeError:
         msg = (
             f"{container!r} is not a container: pass a lagom.Container, "

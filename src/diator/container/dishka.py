@@ -44,12 +44,15 @@ class DishkaContainer:
 
     def check(self, dependency: type[Any], /) -> None:
         """Find out whether a provider knows a dependency, without building anything."""
+        self._level(dependency)
+
+    def _level(self, dependency: type[Any]) -> AsyncContainer:
         key = DependencyKey(dependency, DEFAULT_COMPONENT)
         # As dishka itself looks for it: in the innermost scope first, then further out.
         level: AsyncContainer | None = self.container()
         while level is not None:
             if level.registry.get_factory(key) is not None:
-                return
+                return level
             level = level.parent_container
         name = getattr(dependency, "__qualname__", dependency)
         msg = (
@@ -60,12 +63,12 @@ class DishkaContainer:
 
     def factory(self, dependency: type[T], /) -> Scoped:
         """Have a dependency built by the scope of the send."""
-        self.check(dependency)
+        level = self._level(dependency)
 
         async def build(request: AsyncContainer) -> T:
             return await request.get(dependency)
 
-        return Scoped(build)
+        return Scoped(build, lasts=level is self.container)
 
     def scope(self) -> AbstractAsyncContextManager[AsyncContainer]:
         """Prepare dishka's scope for one send."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, get_type_hints
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, get_origin
 
 from diator.container.protocol import Scoped
 from diator.exceptions import UnresolvableError
+from diator.handler import qualified_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,35 +17,48 @@ if TYPE_CHECKING:
 
 
 def injected_parameters(
-    function: Callable[..., Any], container: Container, *, given: int
+    function: Callable[..., Any], check: Callable[[type[Any]], None], *, given: int
 ) -> dict[str, type[Any]]:
     """
-    Tell which parameters the container has to supply, after those that are given.
+    Tell which parameters have to be supplied, after those that are given.
 
-    A parameter with a default keeps it where the container cannot build its type.
+    A parameter with a default keeps it where its type cannot be built.
+
+    Args:
+        function: A function, a class, or another callable.
+        check: Refuses, with an `UnresolvableError`, what cannot be built.
+        given: How many arguments there are already.
 
     Raises:
         UnresolvableError: A parameter without a default cannot be built.
 
     """
-    # A callable object's hints are those of its `__call__`.
-    annotated = function if inspect.isroutine(function) else type(function).__call__
-    hints = get_type_hints(annotated)
-    parameters = list(inspect.signature(function).parameters.values())[given:]
+    name = qualified_name(function)
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except (NameError, TypeError, ValueError) as error:
+        msg = f"the parameters of {name} cannot be read: {error}"
+        raise UnresolvableError(msg) from error
     injected: dict[str, type[Any]] = {}
-    for parameter in parameters:
+    for parameter in list(signature.parameters.values())[given:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         try:
-            _check(parameter.name, hints, container)
+            injected[parameter.name] = _checked(parameter, check)
         except UnresolvableError as error:
             if parameter.default is parameter.empty:
-                name = getattr(function, "__qualname__", repr(function))
                 msg = f"{name} cannot be called: {error}"
                 raise UnresolvableError(msg) from error
-        else:
-            injected[parameter.name] = hints[parameter.name]
     return injected
+
+
+def as_opener(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a generator function, which yields once, one of a context manager."""
+    if inspect.isasyncgenfunction(function):
+        return asynccontextmanager(function)
+    if inspect.isgeneratorfunction(function):
+        return contextmanager(function)
+    return function
 
 
 def arguments_factory(
@@ -56,7 +71,7 @@ def arguments_factory(
         UnresolvableError: A parameter without a default cannot be built.
 
     """
-    parameters = injected_parameters(function, container, given=given)
+    parameters = injected_parameters(function, container.check, given=given)
     factories = {
         name: container.factory(dependency) for name, dependency in parameters.items()
     }
@@ -79,12 +94,23 @@ def arguments_factory(
     return Scoped(build_all)
 
 
-def _check(name: str, hints: dict[str, Any], container: Container) -> None:
-    if name not in hints:
-        msg = f"its parameter {name!r} has no annotation to tell its type by"
+def _checked(
+    parameter: inspect.Parameter, check: Callable[[type[Any]], None]
+) -> type[Any]:
+    hint: Any = parameter.annotation
+    told = f"its parameter {parameter.name!r}"
+    if hint is parameter.empty:
+        msg = f"{told} has no annotation to tell its type by"
         raise UnresolvableError(msg)
+    if parameter.kind is parameter.POSITIONAL_ONLY:
+        msg = f"{told} is positional-only, and arguments are passed by name"
+        raise UnresolvableError(msg)
+    if get_origin(hint) is Annotated:
+        hint = hint.__origin__
     try:
-        container.check(hints[name])
+        check(hint)
     except UnresolvableError as error:
-        msg = f"its parameter {name!r}: {error}"
+        msg = f"{told}: {error}"
         raise UnresolvableError(msg) from error
+    dependency: type[Any] = hint
+    return dependency

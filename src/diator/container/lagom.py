@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-    contextmanager,
-)
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import partial
 from itertools import islice
-from types import NoneType, TracebackType, UnionType
+from types import NoneType, UnionType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -28,16 +21,18 @@ from typing import (
 import lagom
 from lagom.container import UNRESOLVABLE_TYPES
 from lagom.definitions import Alias, PlainInstance, SingletonWrapper
-from lagom.exceptions import DuplicateDefinition
+from lagom.exceptions import DuplicateDefinition, InvalidDependencyDefinition
 
-from diator.container.injection import arguments_factory
+from diator.container.injection import as_opener, injected_parameters
 from diator.container.protocol import Scoped
+from diator.container.resources import NotOpenedError, Resources
 from diator.container.scope import current_scope
+from diator.events.collector import current
 from diator.exceptions import BindingError, ConfigurationError, UnresolvableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Self
+    from contextlib import AbstractAsyncContextManager
 
     from lagom.interfaces import SpecialDepDefinition
 
@@ -61,6 +56,8 @@ class LagomContainer:
     def __init__(self, container: lagom.Container | None = None) -> None:
         self.container = lagom.Container() if container is None else container
         self._openers: dict[type, Callable[..., Any]] = {}
+        self._builds_singletons = False
+        inherited = self.container.get_definition(LagomContainer)
         adapter: Any = self
         try:
             # Whoever is given the plain container later finds this adapter in it.
@@ -68,6 +65,8 @@ class LagomContainer:
         except DuplicateDefinition:
             msg = "the container has an adapter: LagomContainer.of(container) gives it"
             raise ConfigurationError(msg) from None
+        if inherited is not None:
+            self._inherit(inherited.get_instance(self.container))
 
     @classmethod
     def of(cls, container: lagom.Container | None) -> LagomContainer:
@@ -122,12 +121,10 @@ class LagomContainer:
                 "generator function, or a callable that returns a context manager"
             )
             raise BindingError(msg)
-        if inspect.isasyncgenfunction(open_resource):
-            open_resource = asynccontextmanager(open_resource)
-        elif inspect.isgeneratorfunction(open_resource):
-            open_resource = contextmanager(open_resource)
 
         def opened() -> Any:
+            if current.get() is None or self._builds_singletons:
+                raise NotOpenedError(dependency)
             resources: Resources | None = current_scope().opened(self)
             if resources is None or dependency not in resources.open:
                 raise NotOpenedError(dependency)
@@ -138,16 +135,38 @@ class LagomContainer:
         except DuplicateDefinition:
             msg = f"{dependency.__name__} is registered already: remove the other one"
             raise BindingError(msg) from None
-        self._openers[dependency] = open_resource
+        except InvalidDependencyDefinition:
+            msg = (
+                f"{dependency.__name__} cannot be told from others of its type: "
+                f"{_remedy(dependency)}"
+            )
+            raise BindingError(msg) from None
+        self._openers[dependency] = as_opener(open_resource)
+
+    def _inherit(self, parent: LagomContainer) -> None:
+        """Have a clone open what the container opens that it was cloned from."""
+        for dependency, opener in parent._openers.items():
+            key: Any = dependency
+            defined: object = parent.container.get_definition(key)
+            if self.container.get_definition(key) is defined:
+                self.scoped(dependency, opener)
 
     def check(self, dependency: type[Any], /) -> None:
         """Find out whether a dependency could be built, without building anything."""
-        self._plan(dependency, ())
+        self._check(dependency, ())
+
+    def _check(self, dependency: type[Any], path: tuple[Any, ...]) -> None:
+        self._plan(dependency, path)
 
     def factory(self, dependency: type[T], /) -> Factory[T] | Scoped:
         """Work out how a dependency is built; singletons are built right away."""
         plan = self._plan(dependency, ())
-        build = plan.settled()
+        # They outlive the send that happens to be the first, and all it has open.
+        self._builds_singletons = True
+        try:
+            build: Callable[[], T] = plan.settled()
+        finally:
+            self._builds_singletons = False
         if not self._openers or (plan.known and not plan.scoped):
             return build
         needed = list(plan.scoped)
@@ -166,7 +185,7 @@ class LagomContainer:
                 else:
                     return built
 
-        return Scoped(build_with_resources)
+        return Scoped(build_with_resources, lasts=not plan.scoped)
 
     def scope(self) -> AbstractAsyncContextManager[Resources]:
         """Make what holds the resources of one send."""
@@ -183,6 +202,8 @@ class LagomContainer:
         definition = self.container.get_definition(dependency)
         if definition is not None:
             return self._plan_defined(dependency, definition, path)
+        if isinstance(self.container, lagom.ExplicitContainer):
+            raise UnresolvableError(_unknown(dependency))
         if type(self.container) is not lagom.Container:
             # Another kind of container has rules of its own.
             return Plan(partial(self.container.resolve, dependency), known=False)
@@ -195,8 +216,15 @@ class LagomContainer:
         path: tuple[Any, ...],
     ) -> Plan:
         build = partial(definition.get_instance, self.container)
-        if dependency in self._openers:
-            return Plan(build, scoped={dependency})
+        # Lagom defines `T | None` along with `T`.
+        resource = _without_none(dependency) or dependency
+        if resource in self._openers:
+            injected_parameters(
+                self._openers[resource],
+                lambda needed: self._check(needed, (*path, resource)),
+                given=0,
+            )
+            return Plan(build, scoped={resource})
         if isinstance(definition, PlainInstance):
             return Plan(build, constant=True)
         if isinstance(definition, SingletonWrapper):
@@ -218,20 +246,19 @@ class LagomContainer:
         return Plan(build, known=False)
 
     def _plan_class(self, dependency: Any, path: tuple[Any, ...]) -> Plan:
-        if not inspect.isclass(dependency) or dependency in UNRESOLVABLE_TYPES:
-            msg = (
-                f"nothing says how to build {_name(dependency)}; {_remedy(dependency)}"
-            )
-            raise UnresolvableError(msg)
-        if inspect.isabstract(dependency) or getattr(dependency, "_is_protocol", False):
+        # Of `Box[int]`, `Box` says what is needed.
+        cls = get_origin(dependency) or dependency
+        if not inspect.isclass(cls) or cls in (*UNRESOLVABLE_TYPES, UnionType):
+            raise UnresolvableError(_unknown(dependency))
+        if inspect.isabstract(cls) or getattr(cls, "_is_protocol", False):
             msg = (
                 f"{_name(dependency)} is abstract, and nothing says what to build for "
                 f"it; {_remedy(dependency)}"
             )
             raise UnresolvableError(msg)
         try:
-            hints = get_type_hints(dependency.__init__)
-            parameters = inspect.signature(dependency.__init__).parameters
+            hints = get_type_hints(cls.__init__)
+            parameters = inspect.signature(cls.__init__).parameters
         except (NameError, TypeError, ValueError) as error:
             msg = f"the parameters of {_name(dependency)} cannot be read: {error}"
             raise UnresolvableError(msg) from error
@@ -271,11 +298,20 @@ class LagomContainer:
                 return None
             msg = "it has no annotation to tell its type by"
             raise UnresolvableError(msg)
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            msg = "it is positional-only, and arguments are passed by name"
+            raise UnresolvableError(msg)
         if self.container.get_definition(hint) is None:
             optional = _without_none(hint)
             if optional is not None:
                 return self._plan_optional(optional, path, has_default=has_default)
-            if hint in UNRESOLVABLE_TYPES and has_default:
+            # A plain class is built rather than left at its default, as in lagom.
+            if has_default and (
+                hint in path
+                or hint in UNRESOLVABLE_TYPES
+                or not inspect.isclass(hint)
+                or issubclass(hint, Enum)
+            ):
                 return None
         return self._plan(hint, path)
 
@@ -333,83 +369,12 @@ class Plan:
         )
 
 
-class NotOpenedError(UnresolvableError):
-    """A resource of a send was asked for before it was opened."""
-
-    def __init__(self, dependency: type) -> None:
-        self.dependency = dependency
-        super().__init__(
-            f"{_name(dependency)} is opened and closed with each send: ask for it in a "
-            "parameter of a handler, or of what a handler is built from"
-        )
-
-
-class Resources:
-    """
-    What is open in one send.
-
-    Args:
-        container: Injects the parameters of the openers.
-        openers: How each resource is opened.
-
-    """
-
-    def __init__(
-        self, container: LagomContainer, openers: dict[type, Callable[..., Any]]
-    ) -> None:
-        self._container = container
-        self._openers = openers
-        self._exits = AsyncExitStack()
-        self._locks: dict[type, asyncio.Lock] = {}
-        self.open: dict[type, Any] = {}
-
-    async def __aenter__(self) -> Self:
-        """Open nothing yet."""
-        return self
-
-    async def __aexit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close what is open, the last one first, and tell it of the exception."""
-        await self._exits.__aexit__(error_type, error, traceback)
-
-    async def ensure(self, dependency: type) -> None:
-        """Open a resource, if it is not open yet."""
-        # Two tasks of one send share the resource, whichever asks first.
-        async with self._locks.setdefault(dependency, asyncio.Lock()):
-            if dependency in self.open:
-                return
-            opener = self._openers[dependency]
-            arguments = arguments_factory(opener, self._container, given=0)
-            resource: Any = opener(
-                **await arguments.build(self)
-                if isinstance(arguments, Scoped)
-                else arguments()
-            )
-            manager: Any = resource
-            if isinstance(resource, AbstractAsyncContextManager):
-                self.open[dependency] = await self._exits.enter_async_context(manager)
-            elif isinstance(resource, AbstractContextManager):
-                self.open[dependency] = self._exits.enter_context(manager)
-            else:
-                msg = (
-                    f"{_name(dependency)} was opened as {resource!r}, which is not a "
-                    "context manager: declare it with a function that yields it"
-                )
-                raise UnresolvableError(msg)
-
-
 def _are_positional(
     names: Iterable[str], parameters: Iterable[inspect.Parameter]
 ) -> bool:
     """Tell whether these are the first parameters behind `self`, in their order."""
     return all(
-        parameter.name == name
-        and parameter.kind
-        in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        parameter.name == name and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
         for name, parameter in zip(names, islice(parameters, 1, None), strict=False)
     )
 
@@ -429,6 +394,10 @@ def _without_none(hint: Any) -> Any:
 
 def _name(dependency: Any) -> str:
     return str(getattr(dependency, "__qualname__", dependency))
+
+
+def _unknown(dependency: Any) -> str:
+    return f"nothing says how to build {_name(dependency)}; {_remedy(dependency)}"
 
 
 def _remedy(dependency: Any) -> str:

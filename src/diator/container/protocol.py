@@ -20,10 +20,12 @@ class Scoped:
 
     Attributes:
         build: Builds the dependency from what `Container.scope` was entered as.
+        lasts: Whether what it builds is still of use after the scope was left.
 
     """
 
     build: Callable[[Any], Awaitable[Any]]
+    lasts: bool = False
 
 
 class Container(Protocol):
@@ -65,6 +67,9 @@ class Container(Protocol):
 
 class Owner(Protocol):
     """Who sends or emits: a mediator, or an emitter on its own."""
+
+    factories: dict[Any, Any]
+    """How what sends ask for is built, by type or function, worked out once."""
 
     @property
     def container(self) -> Container:

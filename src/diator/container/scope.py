@@ -1,9 +1,9 @@
-"""What belongs to one outermost send: resources, running transactions."""
+"""What belongs to one outermost send: the resources that are open in it."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from diator.container.injection import arguments_factory
@@ -12,7 +12,7 @@ from diator.events.collector import collecting, enclosing
 from diator.exceptions import NoSendError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from diator.container.protocol import Container, Factory
 
@@ -27,19 +27,20 @@ def current_scope() -> Scope:
         NoSendError: Nothing is being handled here.
 
     """
-    collector = innermost = collecting()
+    collector = collecting()
+    owner: Any = collector.owner
+    if enclosing(collector, owner) is None:
+        msg = (
+            "the request that this task was started for was handled, and its scope is "
+            "closed: await the task in the handler, or have it send a request"
+        )
+        raise NoSendError(msg)
     while collector.scope is None:
-        outer = enclosing(collector.outer, innermost.owner)
-        if outer is not None:
-            collector = outer
-        elif enclosing(collector, innermost.owner) is None:
-            msg = (
-                "the request that this task was started for was handled, and its scope "
-                "is closed: await the task in the handler, or have it send a request"
-            )
-            raise NoSendError(msg)
-        else:
-            collector.scope = Scope(innermost.owner.container)  # type: ignore[union-attr]  # collecting() gives open collectors alone
+        outer = enclosing(collector.outer, owner)
+        if outer is None:
+            collector.scope = Scope(owner.container, owner.factories)
+            break
+        collector = outer
     return collector.scope
 
 
@@ -48,7 +49,8 @@ async def own_scope() -> AsyncGenerator[None]:
     """Give what runs inside a scope of its own, apart from that of the send."""
     collector = collecting()
     shared = collector.scope
-    collector.scope = scope = Scope(collector.owner.container)  # type: ignore[union-attr]  # collecting() gives open collectors alone
+    owner: Any = collector.owner
+    collector.scope = scope = Scope(owner.container, owner.factories)
     try:
         yield
     except BaseException as error:
@@ -64,19 +66,20 @@ class Scope:
     """
     What one outermost send shares with everything below it.
 
-    Attributes:
-        transactions: Whose transactions are running in it.
+    Args:
+        container: Builds what is asked for by its type alone.
+        factories: How that is built, as far as it is known from other sends.
 
     """
 
-    __slots__ = ("_container", "_exits", "_lock", "_opened", "transactions")
+    __slots__ = ("_container", "_entered", "_factories", "_lock", "_opened")
 
-    def __init__(self, container: Container) -> None:
+    def __init__(self, container: Container, factories: dict[Any, Any]) -> None:
         self._container = container
-        self._exits = AsyncExitStack()
+        self._factories = factories
+        self._entered: dict[int, AbstractAsyncContextManager[Any]] = {}
         self._lock = asyncio.Lock()
         self._opened: dict[int, Any] = {}
-        self.transactions: set[object] = set()
 
     async def get(self, dependency: type[T]) -> T:
         """
@@ -86,7 +89,11 @@ class Scope:
             UnresolvableError: The container cannot build it.
 
         """
-        return await self.build(self._container, self._container.factory(dependency))
+        factory: Factory[T] | Scoped | None = self._factories.get(dependency)
+        if factory is None:
+            factory = self._container.factory(dependency)
+            self._factories[dependency] = factory
+        return await self.build(self._container, factory)
 
     async def call(self, function: Callable[..., Any], *given: Any) -> Any:
         """
@@ -96,7 +103,10 @@ class Scope:
             UnresolvableError: The container cannot build one of the parameters.
 
         """
-        factory = arguments_factory(function, self._container, given=len(given))
+        factory = self._factories.get(function)
+        if factory is None:
+            factory = arguments_factory(function, self._container, given=len(given))
+            self._factories[function] = factory
         return function(*given, **await self.build(self._container, factory))
 
     async def build(self, container: Container, factory: Factory[T] | Scoped) -> T:
@@ -112,22 +122,39 @@ class Scope:
 
     async def close(self, error: BaseException | None) -> None:
         """Close what is open, the last one first, and tell it of the error."""
-        try:
-            await self._exits.__aexit__(
-                type(error) if error else None,
-                error,
-                error.__traceback__ if error else None,
-            )
-        except Exception as closing_error:
-            if error is None or isinstance(error, Exception):
-                raise
-            # A cancellation is not to be hidden by what closing made of it.
-            raise error from closing_error
+        managers = list(self._entered.values())
+        self._entered.clear()
+        await leave(managers, error)
 
     async def _enter(self, container: Container) -> Any:
         async with self._lock:
             if id(container) not in self._opened:
-                self._opened[id(container)] = await self._exits.enter_async_context(
-                    container.scope()
-                )
+                manager = container.scope()
+                self._opened[id(container)] = await manager.__aenter__()
+                self._entered[id(container)] = manager
         return self._opened[id(container)]
+
+
+async def leave(
+    managers: Sequence[AbstractAsyncContextManager[Any]], error: BaseException | None
+) -> None:
+    """
+    Leave context managers, the last one first, and tell each of the error.
+
+    Unlike `with`, which lets them swallow it, and an error of theirs hide a
+    cancellation.
+    """
+    told = error
+    for manager in reversed(managers):
+        try:
+            if told is None:
+                await manager.__aexit__(None, None, None)
+            else:
+                await manager.__aexit__(type(told), told, told.__traceback__)
+        except BaseException as raised:  # noqa: BLE001  # the others are to be left, too
+            told = raised
+    if told is error or told is None:
+        return
+    if error is None or isinstance(error, Exception):
+        raise told
+    raise error from told

@@ -104,6 +104,7 @@ class EventEmitter:
         self._failures = failures
         self._cascade_limit = cascade_limit
         self._builder: MiddlewareBuilder | None = None
+        self.factories: dict[Any, Any] = {}
         self._routes: dict[type, Route] = {}
 
     @property
@@ -322,33 +323,34 @@ def _cycle(event: Event, line: Line, limit: int) -> list[type]:
 
 
 async def _failed(
-    event: Event,
-    route: Route,
-    collector: Collector,
-    error: Exception,
+    event: Event, route: Route, collector: Collector, error: Exception
 ) -> Sequence[EventError]:
-    """Close the scope of an event that failed, and say what failed at it."""
-    if collector.scope is not None:
-        try:
-            await collector.scope.close(error)
-        except Exception as closing_error:  # noqa: BLE001  # it takes the error's place
-            error = closing_error
-        collector.scope = None
+    """Say what failed at an event, and close its scope."""
+    failures: Sequence[EventError]
     if isinstance(error, EventsError) and route.handler is None:
-        return error.exceptions  # type: ignore[return-value]  # ours have no groups
-    # The attempt failed as a whole, unlike a fan-out in which one handler did.
-    collector.events = None
-    return (_failure(event, route.handler, error),)
-
-
-async def _close(event: Event, collector: Collector) -> Sequence[EventError]:
-    """Close the scope of an event that was handled."""
-    scope, collector.scope = collector.scope, None
-    try:
-        await scope.close(None)  # type: ignore[union-attr]  # see the caller
-    except Exception as error:  # noqa: BLE001  # whatever it is, other events go on
+        failures = error.exceptions  # type: ignore[assignment]  # ours have no groups
+    else:
+        # The attempt failed as a whole, unlike a fan-out in which one handler did.
         collector.events = None
-        return (_failure(event, None, error),)
+        failures = (_failure(event, route.handler, error),)
+    if collector.scope is None:
+        return failures
+    return (*failures, *await _close(event, collector, error))
+
+
+async def _close(
+    event: Event, collector: Collector, error: Exception | None = None
+) -> Sequence[EventError]:
+    """Close the scope of an event, and say what failed at that."""
+    scope: Any = collector.scope
+    collector.scope = None
+    try:
+        await scope.close(error)
+    except Exception as closing_error:  # noqa: BLE001  # other events go on
+        if closing_error is error:
+            return ()
+        collector.events = None
+        return (_failure(event, None, closing_error),)
     return ()
 
 

@@ -6,10 +6,13 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from diator.container.protocol import Scoped
 from diator.container.scope import Scope
+from diator.events.collector import current
+from diator.exceptions import UnresolvableError
 
 if TYPE_CHECKING:
-    from diator.container.protocol import Container
+    from diator.container.protocol import Container, Factory
     from diator.middlewares.base import MiddlewareChain
 
 
@@ -48,10 +51,26 @@ class MiddlewareBuilder:
         if not inspect.isclass(middleware):
             return middleware
         if middleware not in self._built:
-            # It outlives the send that happens to be the first.
-            scope = Scope(self._container)
-            try:
-                self._built[middleware] = await scope.get(middleware)
-            finally:
-                await scope.close(None)
+            self._built[middleware] = await self._build(middleware)
         return self._built[middleware]
+
+    async def _build(self, middleware: type) -> Any:
+        builds: type[Any] = middleware
+        factory: Factory[Any] | Scoped = self._container.factory(builds)
+        if not isinstance(factory, Scoped):
+            return factory()
+        if not factory.lasts:
+            msg = (
+                f"{middleware.__qualname__} needs what ends with each send, but a "
+                "middleware lasts: ask for it in the send, by "
+                "diator.container.scope.current_scope"
+            )
+            raise UnresolvableError(msg)
+        # The send that happens to be the first has nothing to do with it.
+        token = current.set(None)
+        scope = Scope(self._container, {})
+        try:
+            return await scope.build(self._container, factory)
+        finally:
+            current.reset(token)
+            await scope.close(None)

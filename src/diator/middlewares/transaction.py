@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from diator.container.scope import current_scope, own_scope
-from diator.events.collector import Attempt
+from diator.container.injection import as_opener
+from diator.container.scope import current_scope, leave, own_scope
+from diator.events.collector import Attempt, collecting, enclosing
 from diator.exceptions import ConfigurationError
+from diator.handler import is_async, qualified_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
+    from diator.events.collector import Collector
     from diator.middlewares.base import Handle
 
     Begin = Callable[..., AbstractAsyncContextManager[Any]]
@@ -23,20 +26,22 @@ class TransactionMiddleware:
 
     It is committed when the rest of the chain succeeds, and rolled back on any
     exception, cancellation included. The events raised inside leave only if the commit
-    succeeds.
+    succeeds. In both pipelines, use the same instance: it knows what is running.
 
     Args:
         begin: Begins a transaction: returns an async context manager that commits when
-            left well and rolls back when left with an exception. Its parameters are
-            injected by their types, from the scope of the send:
-            `def begin(session: AsyncSession): return session.begin()`.
+            left well and rolls back when left with an exception, such as
+            `session.begin()`; or an async generator function that yields between the
+            two. Its parameters are injected by their types, from the scope of the
+            send: `def begin(session: AsyncSession): ...`.
         nested: What a send does that is nested in one whose transaction is running:
             join it, take a savepoint in it, or begin a new one in a scope of its own.
         savepoint: Begins a savepoint, as `begin` does a transaction; for
             `nested="savepoint"`.
 
     Raises:
-        ConfigurationError: `nested` and `savepoint` do not go together.
+        ConfigurationError: `begin` is async or no function, or `nested` and
+            `savepoint` do not go together.
 
     """
 
@@ -56,30 +61,52 @@ class TransactionMiddleware:
                 "a function that returns session.begin_nested()"
             )
             raise ConfigurationError(msg)
-        self._begin = begin
+        self._begin = _opener(begin)
         self._nested = nested
-        self._savepoint = savepoint
+        self._savepoint = None if savepoint is None else _opener(savepoint)
+        self._running: set[Collector] = set()
 
     async def __call__(self, request: Any, handle: Handle) -> Any:
         """Run the rest of the chain in a transaction."""
-        if self not in current_scope().transactions:
+        if not self._is_running():
             return await self._transact(self._begin, request, handle)
         if self._savepoint is not None:
-            return await self._enter(self._savepoint, request, handle)
+            return await self._transact(self._savepoint, request, handle)
         if self._nested == "join":
             return await handle(request)
         async with own_scope():
             return await self._transact(self._begin, request, handle)
 
-    async def _transact(self, begin: Begin, request: Any, handle: Handle) -> Any:
-        running = current_scope().transactions
-        running.add(self)
-        try:
-            return await self._enter(begin, request, handle)
-        finally:
-            running.discard(self)
+    def _is_running(self) -> bool:
+        """Tell whether a send around this one has a transaction, not one beside it."""
+        collector: Collector | None = collecting()
+        while collector is not None:
+            if collector in self._running:
+                return True
+            collector = enclosing(collector.outer, collector.owner)
+        return False
 
-    async def _enter(self, begin: Begin, request: Any, handle: Handle) -> Any:
-        with Attempt():
-            async with await current_scope().call(begin):
-                return await handle(request)
+    async def _transact(self, begin: Begin, request: Any, handle: Handle) -> Any:
+        with Attempt() as attempt:
+            transaction = await current_scope().call(begin)
+            await transaction.__aenter__()
+            self._running.add(attempt)
+            try:
+                response = await handle(request)
+            except BaseException as error:
+                await leave([transaction], error)
+                raise
+            finally:
+                self._running.discard(attempt)
+            await leave([transaction], None)
+        return response
+
+
+def _opener(begin: Any) -> Begin:
+    if not callable(begin) or is_async(begin):
+        msg = (
+            f"{qualified_name(begin)} cannot begin a transaction: pass a function that "
+            "returns an async context manager, or an async generator function"
+        )
+        raise ConfigurationError(msg)
+    return as_opener(begin)

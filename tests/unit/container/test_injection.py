@@ -55,7 +55,7 @@ class Known:
 
 
 def parameters(function, *, given=0):
-    return injected_parameters(function, Known(Clock, Session), given=given)
+    return injected_parameters(function, Known(Clock, Session).check, given=given)
 
 
 class TestInjectedParameters:
