@@ -68,6 +68,7 @@ LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in mod
 LEAVES = [
     "diator.container.dishka",
     "diator.container.lagom",
+    "diator.container.resources",
     "diator.events.message_brokers.batching",
     "diator.events.message_brokers.encoding",
     "diator.events.message_brokers.memory",
