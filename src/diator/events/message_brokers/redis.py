@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
@@ -133,6 +133,7 @@ class RedisMessageBroker:
             told = "nothing was sent"
             return [self._failure(told, "connection", error) for _ in commands]
         outcomes: list[Exception | None] = []
+        failure: Exception | None = None
         # One deadline for all replies costs less than redis-py's for each of them.
         timeout, connection.socket_timeout = connection.socket_timeout, None
         try:
@@ -142,16 +143,17 @@ class RedisMessageBroker:
                 while len(outcomes) < len(commands):
                     outcomes.append(await _read_outcome(connection))
         except Exception as error:  # noqa: BLE001  # a broken socket raises many things
-            told = "it may have been sent"
-            unanswered = commands[len(outcomes) :]
-            outcomes += [self._failure(told, "answer", error) for _ in unanswered]
-            await _disconnect(connection)
-        except BaseException:
-            await _disconnect(connection)
-            raise
+            failure = error
         finally:
             connection.socket_timeout = timeout
+            if len(outcomes) < len(commands):
+                # The next user would take the answers that are missing for its own.
+                await _disconnect(connection)
             await _give_back(connection, pool)
+        if failure is not None:
+            told = "it may have been sent"
+            unanswered = commands[len(outcomes) :]
+            outcomes += [self._failure(told, "answer", failure) for _ in unanswered]
         return outcomes
 
     def _failure(self, told: str, lacking: str, error: Exception) -> Exception:
@@ -211,17 +213,24 @@ async def _is_stale(connection: AbstractConnection) -> bool:
     Tell whether a connection that was idle is of no use any more.
 
     Redis-py misses a connection that was reset, or opened in another event loop: then
-    sending would fail in ways that leave open whether something was sent. Nothing is
-    to be read from a connection that works.
+    sending would fail in ways that leave open whether something was sent.
     """
     # The loop has to look at its sockets, and then to tell what it saw: where it was
     # busy since the connection was closed, nobody knows of that yet.
     for _ in range(2):
         await asyncio.sleep(0)
+    # Nothing is to be read now, so reading is begun and given up by hand; a timeout of
+    # 0 would cost more, and hide that the connection waits in another event loop.
+    reading = cast("Any", connection.read_response(disconnect_on_error=False))
     try:
-        return await connection.read_response(timeout=0) is not None
+        awaited = reading.send(None)
     except Exception:  # noqa: BLE001  # a broken socket raises many things
         return True
+    reading.close()
+    return (
+        asyncio.isfuture(awaited)
+        and awaited.get_loop() is not asyncio.get_running_loop()
+    )
 
 
 async def _read_outcome(connection: AbstractConnection) -> Exception | None:
