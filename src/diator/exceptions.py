@@ -99,7 +99,9 @@ class EventHandlingError(EventError):
     def __init__(self, event: object, handler: Any) -> None:
         self.handler = handler
         super().__init__(
-            event, f"{handler.__qualname__} failed at {type(event).__name__}"
+            event,
+            f"{getattr(handler, '__qualname__', handler)} failed at "
+            f"{type(event).__name__}",
         )
 
 

@@ -127,7 +127,7 @@ class Mediator:
         collector.outer = around
         collector.scope = collector.events = None
         collector.emits = False
-        collector.token = current.set(collector)
+        token = current.set(collector)
         try:
             try:
                 try:
@@ -147,15 +147,18 @@ class Mediator:
                 if outer is not None:
                     outer.raised().extend(collector.events)
                 else:
-                    await self.event_emitter.drain(collector, response)
+                    # From here on, it is over for the tasks that the handler left.
+                    collector.owner = None
+                    await self.event_emitter.emit_for(
+                        self, collector.events, around, response
+                    )
         finally:
-            collector.owner = None
+            # A task that was left behind must not keep all sends before it in memory.
+            collector.owner = collector.outer = None
             # A collector whose send is over says no more than none, so that there is
             # nothing to restore around an outermost send: a sixth of what it costs.
             if around is not None:
-                current.reset(collector.token)
-            # It knows the collector of the send before this one.
-            del collector.token
+                current.reset(token)
         return response
 
     def stream(self, request: StreamRequest[Item]) -> AsyncGenerator[Item]:

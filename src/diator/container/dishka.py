@@ -42,6 +42,11 @@ class DishkaContainer:
             raise ConfigurationError(msg)
         self.container = container
 
+    @property
+    def has_scopes(self) -> bool:
+        """Whether it has scopes, which dishka's containers always have."""
+        return True
+
     def check(self, dependency: type[Any], /) -> None:
         """Find out whether a provider knows a dependency, without building anything."""
         self._level(dependency)

@@ -151,6 +151,11 @@ class LagomContainer:
             if self.container.get_definition(key) is defined:
                 self.scoped(dependency, opener)
 
+    @property
+    def has_scopes(self) -> bool:
+        """Whether any resource was declared as scoped."""
+        return bool(self._openers)
+
     def check(self, dependency: type[Any], /) -> None:
         """Find out whether a dependency could be built, without building anything."""
         self._check(dependency, ())

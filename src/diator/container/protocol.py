@@ -36,6 +36,11 @@ class Container(Protocol):
     called with every send.
     """
 
+    @property
+    def has_scopes(self) -> bool:
+        """Whether anything that it builds belongs to the scope of a send."""
+        ...
+
     def check(self, dependency: type[Any], /) -> None:
         """
         Find out whether a dependency could be built, without building anything.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from diator.container.injection import arguments_factory
 from diator.container.protocol import Scoped
-from diator.events.collector import collecting, enclosing
+from diator.events.collector import AttemptCollector, collecting, enclosing
 from diator.exceptions import NoSendError
 
 if TYPE_CHECKING:
@@ -29,18 +29,18 @@ def current_scope() -> Scope:
     """
     collector = collecting()
     owner: Any = collector.owner
-    if enclosing(collector, owner) is None:
-        msg = (
-            "the request that this task was started for was handled, and its scope is "
-            "closed: await the task in the handler, or have it send a request"
-        )
-        raise NoSendError(msg)
     while collector.scope is None:
         outer = enclosing(collector.outer, owner)
-        if outer is None:
+        if outer is not None:
+            collector = outer
+        elif isinstance(collector, AttemptCollector):
+            msg = (
+                "the send that this task was started in has ended, and its scope is "
+                "closed: await the task in the handler, or have it send a request"
+            )
+            raise NoSendError(msg)
+        else:
             collector.scope = Scope(owner.container, owner.factories)
-            break
-        collector = outer
     return collector.scope
 
 

@@ -37,19 +37,17 @@ class Collector:
         owner: The mediator or emitter that the attempt belongs to; None once it is
             over, when raising an event would lose it.
         outer: The collector around this one, whoever owns it.
-        token: What making it the current one gave.
-        emits: Whether its request was handled, and its events are being emitted.
+        emits: Whether it is for the events of a send, after the request was handled.
         scope: What the attempt shares with those inside it, once somebody asked.
         events: What was raised, in the order of the raising; None if nothing was.
         passed: Whether an event that is emitted may pass to the broker.
 
     """
 
-    __slots__ = ("emits", "events", "outer", "owner", "passed", "scope", "token")
+    __slots__ = ("emits", "events", "outer", "owner", "passed", "scope")
 
     owner: Owner | None
     outer: Collector | None
-    token: Token[Collector | None]
     emits: bool
     scope: Scope | None
     events: list[Event] | None
@@ -106,58 +104,48 @@ def collecting() -> Collector:
 
 
 def enclosing(collector: Collector | None, owner: Owner | None) -> Collector | None:
-    """
-    Give the nearest open collector of an owner, from one on outwards.
-
-    While a send emits its events, it is only there for the task that does so: a task
-    that its handler left behind is on its own from then on.
-    """
+    """Give the nearest open collector of an owner, from one on outwards."""
     while collector is not None and collector.owner is not None:
-        if collector.emits and not _is_of_this_task(collector):
-            return None
         if collector.owner is owner:
             return collector
         collector = collector.outer
     return None
 
 
-def _is_of_this_task(collector: Collector) -> bool:
-    """Tell the task that a collector was made in from those that were started in it."""
-    here = current.get()
-    try:
-        # Only the context that a token was made in takes it back.
-        current.reset(collector.token)
-    except ValueError:
-        return False
-    collector.token = current.set(here)
-    return True
+def _raised_events(_handler: object) -> list[Event]:
+    collector = current.get()
+    if collector is None or collector.owner is None:
+        collector = collecting()
+    # As `raised()`, whose call would be a fifth of what this costs.
+    if collector.events is None:
+        collector.events = []
+    return collector.events
 
 
-class RaisedEvents:
-    """
-    The `events` of a handler: those of the attempt that is running.
+def _raise_events(_handler: object, events: Iterable[Event]) -> None:
+    collector = current.get()
+    # A handler that is built outside a send may assign an empty list.
+    if not events and (collector is None or collector.owner is None):
+        return
+    raised = collecting().raised()
+    known = {id(event) for event in raised}
+    raised += [event for event in events if id(event) not in known]
 
-    They belong to the attempt and not to the handler, so that a handler which lives
-    as long as the process shares nothing between sends. Assigning a list raises what
-    is in it.
-    """
 
-    def __get__(self, handler: object | None, owner: type) -> Any:
-        if handler is None:
-            return self
-        collector = current.get()
-        if collector is None or collector.owner is None:
-            collector = collecting()
-        # As `raised()`, whose call would be a fifth of what this costs.
-        if collector.events is None:
-            collector.events = []
-        return collector.events
+raised_events: Any = property(_raised_events, _raise_events)
+"""
+The `events` of a handler: those of the attempt that is running.
 
-    def __set__(self, handler: object, events: Iterable[Event]) -> None:
-        collector = current.get()
-        # `self.events += [event]` assigns what it has extended already.
-        if collector is not None and events and events is not collector.events:
-            collecting().raised().extend(events)
+They belong to the attempt and not to the handler, so that a handler which lives as long
+as the process shares nothing between sends. Assigning a list raises what is in it and
+was not raised yet. A property, because CPython is quick with those.
+"""
+
+
+class AttemptCollector(Collector):
+    """The collector of a part of a send, which has no scope of its own."""
+
+    __slots__ = ()
 
 
 class Attempt:
@@ -167,16 +155,18 @@ class Attempt:
     `with Attempt() as attempt:` gives the collector. It needs a send around it.
     """
 
-    __slots__ = ("_collector", "_outer")
+    __slots__ = ("_collector", "_outer", "_token")
+
+    _token: Token[Collector | None]
 
     def __enter__(self) -> Collector:
         self._outer = outer = collecting()
-        self._collector = collector = Collector()
+        self._collector = collector = AttemptCollector()
         collector.owner = outer.owner
         collector.outer = outer
         collector.scope = collector.events = None
         collector.emits = False
-        collector.token = current.set(collector)
+        self._token = current.set(collector)
         return collector
 
     def __exit__(
@@ -185,10 +175,16 @@ class Attempt:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        current.reset(self._collector.token)
+        current.reset(self._token)
         events = self._collector.events
-        self._collector.owner = self._collector.events = None
+        self._collector.owner = self._collector.outer = self._collector.events = None
         if events and error is None:
+            if self._outer.owner is None:
+                msg = (
+                    "the send has ended before this part of it, whose events are lost: "
+                    "a middleware has to await what it starts"
+                )
+                raise NoSendError(msg)
             self._outer.raised().extend(events)
 
 

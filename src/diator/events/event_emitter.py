@@ -20,6 +20,7 @@ from diator.events.sinks import (
 )
 from diator.exceptions import (
     CascadeError,
+    ConfigurationError,
     DiatorError,
     EventError,
     EventsError,
@@ -27,11 +28,12 @@ from diator.exceptions import (
 )
 from diator.middlewares.base import MiddlewareChain, Selector, compose
 from diator.middlewares.building import MiddlewareBuilder
+from diator.middlewares.transparency import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from diator.container.protocol import Container
+    from diator.container.protocol import Container, Owner
     from diator.events.message_brokers.protocol import MessageBroker
     from diator.handler import Handler
     from diator.middlewares.base import Handle, Middleware
@@ -83,6 +85,9 @@ class EventEmitter:
             which each was raised by a handler of the one before. More is taken for a
             cycle without end.
 
+    Raises:
+        ConfigurationError: One of the arguments cannot work.
+
     """
 
     def __init__(  # noqa: PLR0913  # one for each part, all by keyword
@@ -101,11 +106,18 @@ class EventEmitter:
         self.middleware_chain = (
             MiddlewareChain() if middleware_chain is None else middleware_chain
         )
+        if failures not in ("raise", "log"):
+            msg = f"failures must be 'raise' or 'log', not {failures!r}"
+            raise ConfigurationError(msg)
+        if cascade_limit < 1:
+            msg = f"cascade_limit must be at least 1, not {cascade_limit}"
+            raise ConfigurationError(msg)
         self._failures = failures
         self._cascade_limit = cascade_limit
         self._builder: MiddlewareBuilder | None = None
         self.factories: dict[Any, Any] = {}
         self._routes: dict[type, Route] = {}
+        self._apart = True
 
     @property
     def container(self) -> Container:
@@ -147,17 +159,12 @@ class EventEmitter:
             EventsError: Some could not be dealt with.
 
         """
-        collector = Collector()
-        collector.owner = self
-        collector.outer = current.get()
-        collector.scope = None
-        collector.events = list(events)
-        collector.token = current.set(collector)
+        around = current.get()
+        token = current.set(around)
         try:
-            await self.drain(collector)
+            await self.emit_for(self, list(events), around)
         finally:
-            collector.owner = None
-            current.reset(collector.token)
+            current.reset(token)
 
     async def emit_within(self, collector: Collector, response: Any = None) -> None:
         """
@@ -166,85 +173,105 @@ class EventEmitter:
         Those for the broker stay in its collector, to leave with the send.
 
         Args:
-            collector: The attempt's.
+            collector: The attempt's, which is the current one.
             response: What the attempt answers.
 
         Raises:
             EventsError: Some could not be dealt with; it has the answer.
 
         """
-        held: list[Event] = []
-        try:
-            await self.drain(collector, response, held)
-        finally:
-            collector.events = held
+        events, collector.events = collector.events, None
+        owner: Any = collector.owner
+        await self.emit_for(owner, events or [], collector, response, within=collector)
 
-    async def drain(  # noqa: C901, PLR0912  # in one frame: another would cost a tenth of an event
+    async def emit_for(  # noqa: C901, PLR0912, PLR0915  # in one frame: another would cost a tenth of an event
         self,
-        collector: Collector,
+        owner: Owner,
+        events: list[Event],
+        around: Collector | None,
         response: Any = None,
-        held: list[Event] | None = None,
+        *,
+        within: Collector | None = None,
     ) -> None:
         """
-        Emit the events of an attempt, and those that their handlers raise.
+        Emit what a request raised, on behalf of a mediator.
+
+        The caller restores the context variable of the collectors.
 
         Args:
-            collector: The attempt's, which is the current one.
-            response: What the attempt answers.
-            held: Is given the events for the broker if the attempt is still running,
-                in whose scope all others are handled then.
+            owner: Whose sends join those of the event handlers, when called by them.
+            events: The events, in the order of their raising; used up.
+            around: The collector around those of the events.
+            response: The answer to the request.
+            within: The collector of the attempt that is to have the events handled, in
+                its scope, and to keep those for the broker; if it is still running.
 
         Raises:
             EventsError: Some could not be dealt with; it has the answer.
 
         """
         failures: list[EventError] = []
-        waiting = collector.raised()
-        collector.events = None
-        if held is None:
-            collector.emits = True
-            collector.scope = None
-        else:
-            waiting = _hold_outbound(waiting, held)
         outbound: list[Event] = []
         lines: dict[int, Line] = {}
-        # The loop comes to what it puts at the end of the list, too.
-        for event in waiting:
-            try:
-                route = self._routes[event.__class__]
-            except KeyError:
-                route = await self._compose(event)
-            passed = route.publishes
-            if route.handle is not None:
-                collector.passed = passed
+        routes = self._routes
+        collector = within
+        apart = self._apart and within is None
+        if within is not None:
+            events = _hold_outbound(events, outbound)
+        try:
+            # The loop comes to what it puts at the end of the list, too.
+            for event in events:
                 try:
-                    await route.handle(event)
-                except Exception as error:  # noqa: BLE001  # the other events go on
-                    failures += await _failed(event, route, collector, error)
-                except BaseException as interruption:
-                    if collector.scope is not None:
-                        await collector.scope.close(interruption)
-                    raise
-                else:
-                    if collector.scope is not None:
-                        failures += await _close(event, collector)
-                passed = collector.passed
-                if collector.events is not None:
+                    route = routes[event.__class__]
+                except KeyError:
+                    route = await self._compose(event)
+                passed = route.publishes
+                if route.handle is not None:
+                    if collector is None:
+                        collector = Collector()
+                        collector.owner = owner
+                        collector.outer = around
+                        collector.scope = collector.events = None
+                        collector.emits = True
+                        current.set(collector)
+                    collector.passed = passed
+                    try:
+                        await route.handle(event)
+                    except Exception as error:  # noqa: BLE001  # the other events go on
+                        failures += await _failed(event, route, collector, error)
+                    except BaseException as interruption:
+                        if collector.scope is not None:
+                            await collector.scope.close(interruption)
+                        raise
+                    else:
+                        if collector.scope is not None:
+                            failures += await _close(event, collector)
+                    passed = collector.passed
                     raised = collector.events
-                    collector.events = None
-                    if held is not None:
-                        raised = _hold_outbound(raised, held)
-                    line = (event.__class__, lines.get(id(event)))
-                    failures += self._enqueue(raised, line, waiting, lines)
-            if passed:
-                outbound.append(event)
-        if outbound:
+                    if raised is not None:
+                        collector.events = None
+                        if within is not None:
+                            raised = _hold_outbound(raised, outbound)
+                        line = (event.__class__, lines.get(id(event)))
+                        failures += self._enqueue(raised, line, events, lines)
+                    if apart:
+                        # A task that is left behind must not find the next one's scope.
+                        collector.owner = collector.outer = None
+                        collector = None
+                if passed:
+                    outbound.append(event)
+        finally:
+            if within is not None:
+                within.events = outbound
+            elif collector is not None:
+                collector.owner = collector.outer = None
+        if outbound and within is None:
             await publish(outbound, self.message_broker, failures)
         if failures:
-            if held is None and self._failures == "log":
-                _log(_events_error(failures, response))
+            if within is None and self._failures == "log":
+                _log(_events_error(failures, response, within))
             else:
-                raise _events_error(failures, response)
+                raise _events_error(failures, response, within)
 
     def _enqueue(
         self,
@@ -278,6 +305,7 @@ class EventEmitter:
                 raise NotAMessageError(msg)
             if self._builder is None:
                 self._builder = MiddlewareBuilder(self.middleware_chain, self.container)
+                self._apart = self.container.has_scopes
             middlewares = await self._builder.middlewares(event_type)
         except DiatorError as error:
             return Route(failing(error))
@@ -288,7 +316,7 @@ class EventEmitter:
             if publishes:
                 handle = broker_sink(handle)
             # The sink at the end of the chain tells whether the event got there.
-            route = Route(compose(middlewares, handle))
+            route = Route(compose(middlewares, handle, guard=guarded))
         elif len(bindings) == 1:
             [(handler, handle)] = calls(bindings, self.container)
             route = Route(handle, handler, publishes=publishes)
@@ -364,8 +392,12 @@ def _failure(event: Event, handler: Handler | None, error: Exception) -> EventEr
     return failure
 
 
-def _events_error(failures: list[EventError], response: Any) -> EventsError:
+def _events_error(
+    failures: list[EventError], response: Any, within: Collector | None
+) -> EventsError:
     msg = "the request was handled, but not all of its events"
+    if within is not None:
+        msg = "not all events of the request could be handled, so that it fails"
     error = events_error(msg, failures)
     error.response = response
     return error

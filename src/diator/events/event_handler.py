@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from diator.events.collector import RaisedEvents
+from diator.events.collector import raised_events
 
 if TYPE_CHECKING:
     from diator.events.event import Event
@@ -36,7 +36,7 @@ class EventHandler(ABC, Generic[E_contra]):
             ...
 
     else:
-        events: Any = RaisedEvents()
+        events = raised_events
 
     @abstractmethod
     async def handle(self, event: E_contra) -> None:

@@ -107,7 +107,9 @@ async def publish(
         for event in events
     ]
     try:
-        results = await broker.publish(messages)
+        results = list(await broker.publish(messages))
+        if len(results) != len(messages):
+            results = [ValueError(f"it gave {len(results)} results")] * len(messages)
     except Exception as error:  # noqa: BLE001  # a broker of anybody's may raise anything
         results = [error] * len(messages)
     failures += [

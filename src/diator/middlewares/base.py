@@ -93,8 +93,10 @@ class MiddlewareChain:
             InUseError: As `add` does.
 
         """
+        if self._in_use:
+            msg = "the chain is set too late: a message went through it already"
+            raise InUseError(msg)
         replacement = MiddlewareChain()
-        replacement._in_use = self._in_use
         for middleware in chain:
             replacement.add(middleware)
         self._links = replacement._links

@@ -6,10 +6,13 @@ import ast
 import inspect
 import textwrap
 from functools import cache
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
+from diator.events.collector import attempt
+
 if TYPE_CHECKING:
-    from types import CodeType
+    from diator.middlewares.base import Handle
 
 # What may catch a failure, or call the rest of the chain in a frame of its own.
 _CATCHING = (
@@ -20,6 +23,17 @@ _CATCHING = (
     ast.Lambda,
     ast.GeneratorExp,
 )
+
+
+def guarded(middleware: Any, handle: Handle) -> Handle:
+    """
+    Give what a middleware may call, so that failed attempts leave no events behind.
+
+    A middleware that may survive the failure of an attempt calls it with a collector
+    of its own. The others fail with their attempt, up to the next such middleware or
+    to the send, where the events are dropped, and need not pay for it.
+    """
+    return handle if is_transparent(middleware) else attempt(handle)
 
 
 def is_transparent(middleware: Any) -> bool:
@@ -53,8 +67,8 @@ def _is_transparent(code: CodeType, handle_index: int) -> bool:
     if not isinstance(function, ast.AsyncFunctionDef) or function.decorator_list:
         return False
     parameters = [argument.arg for argument in function.args.args]
-    if parameters != list(code.co_varnames[: code.co_argcount]):
-        # Another function, because the file has changed since it was imported.
+    if not _is_source_of(function, code):
+        # The file has changed since it was imported.
         return False
     if len(parameters) <= handle_index:
         return False
@@ -71,6 +85,17 @@ def _is_transparent(code: CodeType, handle_index: int) -> bool:
         )
         for node in ast.walk(function)
         if node is not function
+    )
+
+
+def _is_source_of(function: ast.AsyncFunctionDef, code: CodeType) -> bool:
+    module = compile(
+        ast.Module([function], []), code.co_filename, "exec", dont_inherit=True
+    )
+    [compiled] = [const for const in module.co_consts if isinstance(const, CodeType)]
+    return all(
+        getattr(compiled, part) == getattr(code, part)
+        for part in ("co_code", "co_names", "co_varnames")
     )
 
 

@@ -7,13 +7,12 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from diator.container.scope import current_scope
-from diator.events.collector import attempt
 from diator.exceptions import BindingError, NotAMessageError
 from diator.handler import qualified_name
 from diator.invocation import call_factory, invocation
 from diator.middlewares.base import compose
 from diator.middlewares.building import MiddlewareBuilder
-from diator.middlewares.transparency import is_transparent
+from diator.middlewares.transparency import guarded
 from diator.requests.request import Request, StreamRequest
 
 if TYPE_CHECKING:
@@ -61,7 +60,8 @@ class RequestPipeline:
         handler = self._request_map.get(request_type)
         self._freeze()
         handle = invocation(handler, self._container)
-        return self._around(await self._builder.middlewares(request_type), handle)
+        middlewares = await self._builder.middlewares(request_type)
+        return compose(middlewares, handle, guard=guarded)
 
     async def stream(self, stream: Stream) -> None:
         """
@@ -88,11 +88,22 @@ class RequestPipeline:
 
         async def put_items(request: Any) -> None:
             call = await current_scope().build(self._container, factory)
-            async for item in call(request):
-                await stream.put(item)
+            items = call(request)
+            try:
+                async for item in items:
+                    await stream.put(item)
+            finally:
+                # Its end belongs here, if it is a generator, and not to its finalizer.
+                if hasattr(items, "aclose"):
+                    await items.aclose()
 
         # Unlike a request's, the chain of a stream ends at its own reader.
-        handle = self._around(await self._builder.middlewares(request_type), put_items)
+
+        def guard(middleware: Any, handle: Handle) -> Handle:
+            return stream.unless_closed(guarded(middleware, handle))
+
+        middlewares = await self._builder.middlewares(request_type)
+        handle = compose(middlewares, put_items, guard=guard)
         answer = await handle(stream.request)
         if stream.closed:
             # Not even a middleware that swallows the cancellation may commit now.
@@ -108,16 +119,6 @@ class RequestPipeline:
     def _freeze(self) -> None:
         self._request_map.freeze()
         self._middleware_chain.freeze()
-
-    def _around(self, middlewares: list[Any], handle: Handle) -> Handle:
-        return compose(middlewares, handle, guard=_guarded)
-
-
-def _guarded(middleware: Any, handle: Handle) -> Handle:
-    # An attempt that a middleware may survive must not leave its events behind. The
-    # others fail with their attempt, up to the next such middleware or to the send,
-    # so that its events are dropped there, and need not pay for it.
-    return handle if is_transparent(middleware) else attempt(handle)
 
 
 def _not_sendable(request: Any) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from diator.events.collector import RaisedEvents
+from diator.events.collector import raised_events
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,7 +41,7 @@ class RequestHandler(ABC, Generic[Req_contra, Res_co]):
             ...
 
     else:
-        events: Any = RaisedEvents()
+        events = raised_events
 
     @abstractmethod
     async def handle(self, request: Req_contra) -> Res_co:
@@ -77,7 +77,7 @@ class StreamHandler(ABC, Generic[Req_contra, Item_co]):
             ...
 
     else:
-        events: Any = RaisedEvents()
+        events = raised_events
 
     @abstractmethod
     def handle(self, request: Req_contra) -> AsyncIterator[Item_co]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine
 
+    from diator.middlewares.base import Handle
     from diator.requests.request import StreamRequest
 
 
@@ -26,6 +27,17 @@ class Stream:
         self.closed = False
         self.item: asyncio.Future[tuple[Any] | None] = loop.create_future()
         self._asked: asyncio.Future[None] = loop.create_future()
+
+    def unless_closed(self, handle: Handle) -> Handle:
+        """Let no middleware succeed that swallows the cancellation of a closed one."""
+
+        async def handle_unless_closed(request: Any) -> Any:
+            answer = await handle(request)
+            if self.closed:
+                raise asyncio.CancelledError
+            return answer
+
+        return handle_unless_closed
 
     async def put(self, item: Any) -> None:
         """Give the reader an item, and wait until the one after is asked for."""
@@ -67,15 +79,20 @@ async def stream_items(
     task = asyncio.get_running_loop().create_task(send(stream))
     task.add_done_callback(stream.end)
     try:
-        while found := await stream.item:
+        # Shielded, because the task may be about to give an item to a cancelled reader.
+        while found := await asyncio.shield(stream.item):
             yield found[0]
             stream.ask()
         await task
-    finally:
+    except BaseException as reason:
         stream.closed = True
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task])
+        task.cancel()
+        await asyncio.wait([task])
+        if isinstance(reason, GeneratorExit) and not task.cancelled():
             # A rollback that failed is for who closes the stream to know.
-            if not task.cancelled():
-                task.result()
+            task.result()
+        raise
+    finally:
+        if task.done() and not task.cancelled():
+            # Else asyncio reports what nobody asked for.
+            task.exception()

@@ -797,7 +797,7 @@ class TestOutlived:
 
         await mediator.send(Ask())
 
-        with pytest.raises(NoSendError, match="its scope is closed"):
+        with pytest.raises(NoSendError, match="has ended"):
             await tasks[0]
 
     async def test_send(self, mediator, sessions):
