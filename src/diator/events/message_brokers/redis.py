@@ -133,7 +133,7 @@ class RedisMessageBroker:
             told = "nothing was sent"
             return [self._failure(told, "connection", error) for _ in commands]
         outcomes: list[Exception | None] = []
-        failure: Exception | None = None
+        lost: list[Exception | None] = []
         # One deadline for all replies costs less than redis-py's for each of them.
         timeout, connection.socket_timeout = connection.socket_timeout, None
         try:
@@ -143,27 +143,23 @@ class RedisMessageBroker:
                 while len(outcomes) < len(commands):
                     outcomes.append(await _read_outcome(connection))
         except Exception as error:  # noqa: BLE001  # a broken socket raises many things
-            failure = error
+            told = "it may have been sent"
+            unanswered = commands[len(outcomes) :]
+            lost += [self._failure(told, "answer", error) for _ in unanswered]
         finally:
             connection.socket_timeout = timeout
             if len(outcomes) < len(commands):
                 # The next user would take the answers that are missing for its own.
                 await _disconnect(connection)
             await _give_back(connection, pool)
-        if failure is not None:
-            told = "it may have been sent"
-            unanswered = commands[len(outcomes) :]
-            outcomes += [self._failure(told, "answer", failure) for _ in unanswered]
-        return outcomes
+        return outcomes + lost
 
     def _failure(self, told: str, lacking: str, error: Exception) -> Exception:
-        failure: Exception
         if isinstance(error, TimeoutError):
             msg = f"{told}: Redis gave no {lacking} within {self._timeout:g} s"
-            failure = TimeoutError(msg)
-        else:
-            failure = ConnectionError(f"{told}: {str(error) or type(error).__name__}")
-        failure.__cause__ = error
+            return TimeoutError(msg)
+        failure = ConnectionError(f"{told}: {str(error) or type(error).__name__}")
+        failure.__cause__ = _without_frames(error)
         return failure
 
 
@@ -172,8 +168,8 @@ async def _connect(pool: ConnectionPool) -> AbstractConnection:
     for attempt in range(1, CONNECT_ATTEMPTS):
         try:
             return await _take(pool)
-        except AuthenticationError:
-            # Trying again does not help, and may lock the account.
+        except (AuthenticationError, ResponseError):
+            # Redis answered: asking again does not help, and may lock an account.
             raise
         except (RedisError, OSError):
             pause = CONNECT_PAUSE_SECONDS * attempt
@@ -237,8 +233,13 @@ async def _read_outcome(connection: AbstractConnection) -> Exception | None:
     try:
         await connection.read_response()
     except ResponseError as error:
-        return error
+        return _without_frames(error)
     return None
+
+
+def _without_frames(error: Exception) -> Exception:
+    # Its traceback leads to frames that hold what was made of the error: a cycle.
+    return error.with_traceback(None)
 
 
 async def _disconnect(connection: AbstractConnection) -> None:

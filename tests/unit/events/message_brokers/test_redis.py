@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 from collections import deque
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import redis
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoPermissionError
+from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 from redis.exceptions import ConnectionError as NoConnectionError
 
 from diator.events.message_brokers import redis as module
@@ -37,7 +38,7 @@ class FakeServer:
     Takes what connections send, unless it was told to fail.
 
     Attributes:
-        connecting: What becomes of the next attempts to connect: an error, or None.
+        connecting: What the next attempts to connect fail with.
         answers: The next answers: a value, or an error that is raised in its place.
         packets: What was sent, for each time that something was sent.
         attempts: How often somebody tried to connect.
@@ -62,8 +63,8 @@ class FakeServer:
         if self.deaf:
             await asyncio.Event().wait()
         await asyncio.sleep(0)
-        if self.connecting and (error := self.connecting.popleft()):
-            raise error
+        if self.connecting:
+            raise self.connecting.popleft()
 
     def answer(self, packet):
         self.packets.append(packet)
@@ -128,10 +129,9 @@ class FakeConnection:
             finally:
                 if disconnect_on_error:
                     await self.disconnect()
-        answer = self.to_read.popleft()
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        if isinstance(self.to_read[0], Exception):
+            raise self.to_read.popleft()  # in no variable, so that it makes no cycle
+        return self.to_read.popleft()
 
 
 class UnclosableConnection(FakeConnection):
@@ -318,9 +318,10 @@ class TestConnecting:
         assert await broker.publish(make_messages(1)) == [None]
         assert len(server.published) == 1
 
-    async def test_bad_password(self, broker, server):
-        """A password is not tried again."""
-        server.connecting.extend([AuthenticationError("invalid password")] * 99)
+    @pytest.mark.parametrize("error_type", [AuthenticationError, ResponseError])
+    async def test_refused_by_redis(self, broker, server, error_type):
+        """What Redis itself refuses, as a bad password, is not tried again."""
+        server.connecting.extend([error_type("invalid password")] * 99)
 
         assert texts(await broker.publish(make_messages(1))) == [
             "nothing was sent: invalid password"
@@ -467,6 +468,45 @@ class TestUnknownOutcome:
         server.mute = False
         assert await impatient.publish(make_messages(1)) == [None]
         assert server.attempts == 2
+
+
+class TestGarbage:
+    @pytest.fixture(autouse=True)
+    def without_collector(self):
+        gc.disable()
+        yield
+        gc.enable()
+
+    @pytest.mark.parametrize(
+        "phase,failure",
+        [
+            ("connecting", "deaf"),
+            ("connecting", LookupError),
+            ("connecting", NoPermissionError),
+            ("answers", "mute"),
+            ("answers", NoConnectionError),
+            ("answers", NoPermissionError),
+        ],
+    )
+    async def test_failure(self, impatient, pool, server, phase, failure):
+        """What fails leaves nothing to the garbage collector."""
+        connection = await leave_idle(pool)
+        server.deaf = failure == "deaf"
+        server.mute = failure == "mute"
+
+        async def fail():
+            connection.is_connected = phase == "answers"
+            if isinstance(failure, type):
+                getattr(server, phase).append(failure())
+            [outcome] = await impatient.publish(make_messages(1))
+            assert outcome is not None
+
+        await fail()
+        gc.collect()
+
+        await fail()
+
+        assert gc.collect() == 0
 
 
 class TestCancellation:
