@@ -39,22 +39,27 @@ async def handle_with_own_events(handler: Any, message: Any) -> Any:
             # The next message that it handles must not raise them again.
             own.clear()
     if raised:
-        collecting().raised().extend(raised)
+        _raise(raised)
     return response
 
 
 def take_over_list(handler: Any) -> None:
     """Replace the list that a handler keeps its events in by that of the attempt."""
-    own = getattr(handler, "events", None)
+    own: Any = getattr(handler, "events", None)
+    events: Any = own
     if not isinstance(own, list):
         return
     for name, value in _attributes(handler):
-        if value is own:
+        if value is events:
             # A handler that was built for this message may have raised some already.
-            if own:
-                collecting().raised().extend(own)
+            if events:
+                _raise(events)
             setattr(handler, name, _EventsOfAttempt())
             break
+
+
+def _raise(events: Iterable[Event]) -> None:
+    collecting().raised().extend(events)
 
 
 def _events_of(handler: Any) -> Iterable[Event]:
