@@ -53,14 +53,14 @@ def invocation(handler: Handler, container: Container) -> Handle:
     if inspect.isclass(handler):
         # As `lambda message: build()(message)`, without the detour by a bound method.
         construct: Any = container.factory(handler)
-        if type(construct) is partial and not construct.keywords:
+        settled: Any = construct
+        if type(settled) is partial and not settled.keywords:
             # A twentieth faster than calling the partial, which all handlers have
             # whose dependencies are the same for every message.
-            make: Any = construct.func
-            arguments: tuple[Any, ...] = construct.args
+            make: Any = settled.func
+            arguments: tuple[Any, ...] = settled.args
             return lambda message: make(*arguments).handle(message)
-        build_handler: Any = construct
-        return lambda message: build_handler().handle(message)
+        return lambda message: construct().handle(message)
     return lambda message: build()(message)  # noqa: PLW0108  # built with each message
 
 
