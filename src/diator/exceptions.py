@@ -149,10 +149,12 @@ class EventsError(DiatorError, ExceptionGroup[EventError]):
     Attributes:
         response: The answer to the request, which is valid: the request was handled.
         exceptions: An `EventError` for each failure, naming event and handler.
+        event: The event that all failures are about, in a middleware around events.
 
     """
 
     response: Any = None
+    event: object = None
 
     def derive(self, excs: Sequence[EventError]) -> EventsError:  # type: ignore[override]  # narrower: the members are ours
         """Keep the answer when `except*` or `split` takes the group apart."""

@@ -86,7 +86,8 @@ def _declared_by_class(handler: type) -> Any:
     for ancestor in handler.__mro__:
         for generic in getattr(ancestor, "__orig_bases__", ()):
             # Of whatever kind: the handler of an event is not for requests.
-            if hasattr(get_origin(generic), "handle"):
+            base = get_origin(generic)
+            if hasattr(base, "handle") and base.__module__.startswith("diator."):
                 return _class_of(get_args(generic)[0])
     return Any
 

@@ -154,7 +154,7 @@ class Mediator:
                     )
         finally:
             # A task that was left behind must not keep all sends before it in memory.
-            collector.owner = collector.outer = None
+            collector.owner = collector.outer = collector.events = None
             # A collector whose send is over says no more than none, so that there is
             # nothing to restore around an outermost send: a sixth of what it costs.
             if around is not None:

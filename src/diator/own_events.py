@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def keeps_events(handler_type: type) -> bool:
-    """Tell whether a class has, or may have, `events` of its own."""
+    """Tell whether the `events` of a class are not those of diator."""
     return inspect.getattr_static(handler_type, "events", None) is not raised_events
 
 
@@ -34,10 +34,10 @@ async def handle_with_own_events(handler: Any, message: Any) -> Any:
         response = await handler.handle(message)
         raised = [event for event in _events_of(handler) if id(event) not in known]
     finally:
-        own = getattr(handler, "events", None)
+        own: Any = getattr(handler, "events", None)
         if isinstance(own, list):
             # The next message that it handles must not raise them again.
-            own.clear()
+            own[:] = before
     if raised:
         _raise(raised)
     return response
@@ -54,7 +54,8 @@ def take_over_list(handler: Any) -> None:
             # A handler that was built for this message may have raised some already.
             if events:
                 _raise(events)
-            setattr(handler, name, _EventsOfAttempt())
+            # The class may be a frozen one.
+            object.__setattr__(handler, name, _EventsOfAttempt())
             break
 
 
@@ -92,6 +93,10 @@ class _EventsOfAttempt(UserList[Event]):
     @property
     def data(self) -> list[Event]:  # type: ignore[override]  # an attribute there
         return collecting().raised()
+
+    def __copy__(self) -> list[Event]:  # type: ignore[override]  # see the class
+        """Give a plain list."""
+        return list(self.data)
 
     def __iadd__(self, events: Iterable[Event]) -> Self:
         """Raise further events."""

@@ -56,6 +56,7 @@ class LagomContainer:
     def __init__(self, container: lagom.Container | None = None) -> None:
         self.container = lagom.Container() if container is None else container
         self._openers: dict[type, Callable[..., Any]] = {}
+        self._opener_factories: dict[Any, Any] = {}
         self._builds_singletons = False
         inherited = self.container.get_definition(LagomContainer)
         adapter: Any = self
@@ -123,7 +124,9 @@ class LagomContainer:
             raise BindingError(msg)
 
         def opened() -> Any:
-            if current.get() is None or self._builds_singletons:
+            collector = current.get()
+            ended = collector is None or collector.owner is None
+            if ended or self._builds_singletons:
                 raise NotOpenedError(dependency)
             resources: Resources | None = current_scope().opened(self)
             if resources is None or dependency not in resources.open:
@@ -194,7 +197,7 @@ class LagomContainer:
 
     def scope(self) -> AbstractAsyncContextManager[Resources]:
         """Make what holds the resources of one send."""
-        return Resources(self, self._openers)
+        return Resources(self, self._openers, self._opener_factories)
 
     def _plan(self, dependency: Any, path: tuple[Any, ...]) -> Plan:
         """Work out how lagom would build a dependency."""
@@ -365,7 +368,8 @@ class Plan:
             for name, plan in self.arguments.items()
             if plan.constant
         }
-        if not arguments and self.positional and None not in constants.values():
+        complete = all(constant is not None for constant in constants.values())
+        if not arguments and self.positional and complete:
             # Nearly as cheap as a plain call; by keyword it would cost a third more.
             return partial(build, *constants.values()) if constants else build
         build = partial(build, **_without_nones(constants))

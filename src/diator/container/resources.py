@@ -38,12 +38,17 @@ class Resources:
     Args:
         container: Injects the parameters of the openers.
         openers: What gives the context manager of each resource.
+        factories: How their arguments are built, as far as it is known.
 
     """
 
     def __init__(
-        self, container: Container, openers: Mapping[type, Callable[..., Any]]
+        self,
+        container: Container,
+        openers: Mapping[type, Callable[..., Any]],
+        factories: dict[type, Any],
     ) -> None:
+        self._factories = factories
         self._container = container
         self._openers = openers
         self._managers: list[AbstractAsyncContextManager[Any]] = []
@@ -81,7 +86,10 @@ class Resources:
 
     async def _manager(self, dependency: type) -> AbstractAsyncContextManager[Any]:
         opener = self._openers[dependency]
-        factory = arguments_factory(opener, self._container, given=0)
+        factory = self._factories.get(dependency)
+        if factory is None:
+            factory = arguments_factory(opener, self._container, given=0)
+            self._factories[dependency] = factory
         if isinstance(factory, Scoped):
             arguments = await factory.build(self)
         else:

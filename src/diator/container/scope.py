@@ -72,11 +72,12 @@ class Scope:
 
     """
 
-    __slots__ = ("_container", "_entered", "_factories", "_lock", "_opened")
+    __slots__ = ("_closed", "_container", "_entered", "_factories", "_lock", "_opened")
 
     def __init__(self, container: Container, factories: dict[Any, Any]) -> None:
         self._container = container
         self._factories = factories
+        self._closed = False
         self._entered: dict[int, AbstractAsyncContextManager[Any]] = {}
         self._lock = asyncio.Lock()
         self._opened: dict[int, Any] = {}
@@ -103,16 +104,20 @@ class Scope:
             UnresolvableError: The container cannot build one of the parameters.
 
         """
-        factory = self._factories.get(function)
+        key = (function, len(given))
+        factory = self._factories.get(key)
         if factory is None:
             factory = arguments_factory(function, self._container, given=len(given))
-            self._factories[function] = factory
+            self._factories[key] = factory
         return function(*given, **await self.build(self._container, factory))
 
     async def build(self, container: Container, factory: Factory[T] | Scoped) -> T:
         """Build from a container's factory, in this scope."""
         if not isinstance(factory, Scoped):
             return factory()
+        if self._closed:
+            msg = "the scope is closed, or about to be, with the send that it was for"
+            raise NoSendError(msg)
         built: T = await factory.build(await self._enter(container))
         return built
 
@@ -122,9 +127,8 @@ class Scope:
 
     async def close(self, error: BaseException | None) -> None:
         """Close what is open, the last one first, and tell it of the error."""
-        managers = list(self._entered.values())
-        self._entered.clear()
-        await leave(managers, error)
+        self._closed = True
+        await leave(list(self._entered.values()), error)
 
     async def _enter(self, container: Container) -> Any:
         async with self._lock:
@@ -145,16 +149,21 @@ async def leave(
     cancellation.
     """
     told = error
+    # Neither may the failure of one hide a cancellation, of the send or of another.
+    interruption = None if isinstance(error, Exception) else error
     for manager in reversed(managers):
         try:
             if told is None:
                 await manager.__aexit__(None, None, None)
             else:
                 await manager.__aexit__(type(told), told, told.__traceback__)
-        except BaseException as raised:  # noqa: BLE001  # the others are to be left, too
+        except Exception as raised:  # noqa: BLE001  # the others are to be left, too
+            told = raised
+        except BaseException as raised:  # noqa: BLE001  # as above
+            interruption = interruption or raised
             told = raised
     if told is error or told is None:
         return
-    if error is None or isinstance(error, Exception):
+    if interruption is None or interruption is told:
         raise told
-    raise error from told
+    raise interruption from told

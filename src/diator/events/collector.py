@@ -40,7 +40,7 @@ class Collector:
         emits: Whether it is for the events of a send, after the request was handled.
         scope: What the attempt shares with those inside it, once somebody asked.
         events: What was raised, in the order of the raising; None if nothing was.
-        passed: Whether an event that is emitted may pass to the broker.
+        passed: The event that its chain let pass to the broker.
 
     """
 
@@ -51,7 +51,7 @@ class Collector:
     emits: bool
     scope: Scope | None
     events: list[Event] | None
-    passed: bool
+    passed: Event | None
 
     def raised(self) -> list[Event]:
         """Give the list of the events, to add to it."""
@@ -127,7 +127,12 @@ def _raise_events(_handler: object, events: Iterable[Event]) -> None:
     # A handler that is built outside a send may assign an empty list.
     if not events and (collector is None or collector.owner is None):
         return
-    raised = collecting().raised()
+    collector = collecting()
+    if collector.events is None and isinstance(events, list):
+        # Who keeps the list at hand may go on to append to it.
+        collector.events = events
+        return
+    raised = collector.raised()
     known = {id(event) for event in raised}
     raised += [event for event in events if id(event) not in known]
 
@@ -175,9 +180,9 @@ class Attempt:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        current.reset(self._token)
         events = self._collector.events
         self._collector.owner = self._collector.outer = self._collector.events = None
+        current.reset(self._token)
         if events and error is None:
             if self._outer.owner is None:
                 msg = (

@@ -21,7 +21,6 @@ from diator.events.sinks import (
 from diator.exceptions import (
     CascadeError,
     ConfigurationError,
-    DiatorError,
     EventError,
     EventsError,
     NotAMessageError,
@@ -117,7 +116,7 @@ class EventEmitter:
         self._builder: MiddlewareBuilder | None = None
         self.factories: dict[Any, Any] = {}
         self._routes: dict[type, Route] = {}
-        self._apart = True
+        self._apart = False
 
     @property
     def container(self) -> Container:
@@ -130,6 +129,8 @@ class EventEmitter:
         """Build handlers by the container of a mediator, unless there is one."""
         if self._container is None:
             self._container = container
+        # Scopes are those of the mediator's container.
+        self._apart |= self._container is not container
 
     def use(
         self,
@@ -215,7 +216,6 @@ class EventEmitter:
         lines: dict[int, Line] = {}
         routes = self._routes
         collector = within
-        apart = self._apart and within is None
         if within is not None:
             events = _hold_outbound(events, outbound)
         try:
@@ -225,7 +225,7 @@ class EventEmitter:
                     route = routes[event.__class__]
                 except KeyError:
                     route = await self._compose(event)
-                passed = route.publishes
+                publishes = route.publishes
                 if route.handle is not None:
                     if collector is None:
                         collector = Collector()
@@ -234,7 +234,7 @@ class EventEmitter:
                         collector.scope = collector.events = None
                         collector.emits = True
                         current.set(collector)
-                    collector.passed = passed
+                    collector.passed = None  # until the chain has let it pass
                     try:
                         await route.handle(event)
                     except Exception as error:  # noqa: BLE001  # the other events go on
@@ -246,7 +246,7 @@ class EventEmitter:
                     else:
                         if collector.scope is not None:
                             failures += await _close(event, collector)
-                    passed = collector.passed
+                    publishes = publishes or collector.passed is event  # pyright: ignore[reportUnnecessaryComparison]  # a sink sets it
                     raised = collector.events
                     if raised is not None:
                         collector.events = None
@@ -254,11 +254,11 @@ class EventEmitter:
                             raised = _hold_outbound(raised, outbound)
                         line = (event.__class__, lines.get(id(event)))
                         failures += self._enqueue(raised, line, events, lines)
-                    if apart:
+                    if self._apart and within is None:
                         # A task that is left behind must not find the next one's scope.
                         collector.owner = collector.outer = None
                         collector = None
-                if passed:
+                if publishes:
                     outbound.append(event)
         finally:
             if within is not None:
@@ -295,19 +295,20 @@ class EventEmitter:
         """Compose the route of a type of event, at its first event."""
         self.event_map.freeze()
         self.middleware_chain.freeze()
-        event_type = type(event)
+        event_type = event.__class__
+        if not isinstance(event, Event):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
+            msg = (
+                f"{event!r} is not an event: raise instances of classes that derive "
+                "from diator.Event"
+            )
+            return Route(failing(NotAMessageError(msg)))
         try:
-            if not isinstance(event, Event):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
-                msg = (
-                    f"{event!r} is not an event: raise instances of classes that "
-                    "derive from diator.Event"
-                )
-                raise NotAMessageError(msg)
             if self._builder is None:
                 self._builder = MiddlewareBuilder(self.middleware_chain, self.container)
-                self._apart = self.container.has_scopes
+                # Whose adapter does not say has scopes, to be on the safe side.
+                self._apart |= getattr(self.container, "has_scopes", True)
             middlewares = await self._builder.middlewares(event_type)
-        except DiatorError as error:
+        except Exception as error:  # noqa: BLE001  # the answer is not to be lost by it
             return Route(failing(error))
         bindings = self.event_map.get(event_type)
         publishes = message_type(event_type) is not None
@@ -355,7 +356,7 @@ async def _failed(
 ) -> Sequence[EventError]:
     """Say what failed at an event, and close its scope."""
     failures: Sequence[EventError]
-    if isinstance(error, EventsError) and route.handler is None:
+    if isinstance(error, EventsError) and error.event is event:
         failures = error.exceptions  # type: ignore[assignment]  # ours have no groups
     else:
         # The attempt failed as a whole, unlike a fan-out in which one handler did.
@@ -371,7 +372,6 @@ async def _close(
 ) -> Sequence[EventError]:
     """Close the scope of an event, and say what failed at that."""
     scope: Any = collector.scope
-    collector.scope = None
     try:
         await scope.close(error)
     except Exception as closing_error:  # noqa: BLE001  # other events go on
@@ -379,6 +379,8 @@ async def _close(
             return ()
         collector.events = None
         return (_failure(event, None, closing_error),)
+    finally:
+        collector.scope = None
     return ()
 
 

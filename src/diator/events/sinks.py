@@ -15,7 +15,6 @@ from diator.exceptions import (
     EventHandlingError,
     EventPublishingError,
     EventsError,
-    UnresolvableError,
 )
 from diator.invocation import invocation
 
@@ -60,7 +59,12 @@ def handler_sink(bindings: Sequence[EventBinding], container: Container) -> Hand
                 await _in_turn(step, event, failures)
         if failures:
             msg = f"{type(event).__name__} could not be handled by all its handlers"
-            raise events_error(msg, failures)
+            error = events_error(msg, failures)
+            error.event = event
+            try:
+                raise error
+            finally:
+                del error
 
     return fan_out
 
@@ -75,7 +79,7 @@ def broker_sink(deliver: Handle) -> Handle:
         try:
             await deliver(event)
         finally:
-            collector.passed = True
+            collector.passed = event
 
     return deliver_and_publish
 
@@ -147,7 +151,8 @@ def failing(error: Exception) -> Handle:
     """Make what cannot be composed fail when it is called, and nothing else with it."""
 
     async def fail(_event: Any) -> None:
-        raise error
+        # It is raised again and again, and must not gather the frames of all times.
+        raise error.with_traceback(None)
 
     return fail
 
@@ -155,7 +160,7 @@ def failing(error: Exception) -> Handle:
 def _call(handler: Handler, container: Container) -> Handle:
     try:
         return invocation(handler, container)
-    except UnresolvableError as error:
+    except Exception as error:  # noqa: BLE001  # a singleton of anybody's is built there
         return failing(error)
 
 

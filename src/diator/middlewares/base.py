@@ -157,8 +157,13 @@ def compose(
 def _layer(middleware: Middleware, handle: Handle) -> Handle:
     # Not a coroutine of its own: the middleware's is awaited by who calls the layer,
     # which saves a frame; and `__call__` looked up once saves about 50 ns a call.
-    call = middleware if inspect.isroutine(middleware) else middleware.__call__
+    call = call_of(middleware)
     return lambda message: call(message, handle)
+
+
+def call_of(middleware: Any) -> Any:
+    """Give the function, or the bound method, that a middleware consists of."""
+    return middleware if inspect.isroutine(middleware) else middleware.__call__
 
 
 def _applies(only: Selector | None, message_type: type[Any]) -> bool:

@@ -10,6 +10,7 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from diator.events.collector import attempt
+from diator.middlewares.base import call_of
 
 if TYPE_CHECKING:
     from diator.middlewares.base import Handle
@@ -51,11 +52,12 @@ def is_transparent(middleware: Any) -> bool:
         middleware: An async callable.
 
     """
-    is_function = inspect.isfunction(middleware)
-    call = middleware if inspect.isroutine(middleware) else type(middleware).__call__
+    call = call_of(middleware)
     code = getattr(getattr(call, "__func__", call), "__code__", None)
     # The rest of the chain is the second parameter, or the third behind `self`.
-    return code is not None and _is_transparent(code, 1 if is_function else 2)
+    return code is not None and _is_transparent(
+        code, 2 if inspect.ismethod(call) else 1
+    )
 
 
 @cache
@@ -66,7 +68,8 @@ def _is_transparent(code: CodeType, handle_index: int) -> bool:
         return False
     if not isinstance(function, ast.AsyncFunctionDef) or function.decorator_list:
         return False
-    parameters = [argument.arg for argument in function.args.args]
+    arguments = [*function.args.posonlyargs, *function.args.args]
+    parameters = [argument.arg for argument in arguments]
     if not _is_source_of(function, code):
         # The file has changed since it was imported.
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,16 +42,22 @@ class Stream:
 
     async def put(self, item: Any) -> None:
         """Give the reader an item, and wait until the one after is asked for."""
+        if self.item.done():
+            # A middleware tries again, before the reader has asked for more.
+            await asyncio.shield(self._asked)
         self.item.set_result((item,))
-        await self._asked
+        # Shielded, because a deadline in a middleware may pass while the reader reads.
+        await asyncio.shield(self._asked)
 
-    def ask(self) -> None:
+    def ask(self, task: asyncio.Task[Any]) -> None:
         """Let the task go on to the next item."""
         loop = asyncio.get_running_loop()
         asked = self._asked
         self.item = loop.create_future()
         self._asked = loop.create_future()
         asked.set_result(None)
+        if task.done():
+            self.end(task)
 
     def end(self, _task: asyncio.Task[Any]) -> None:
         """Tell the reader that there are no more items."""
@@ -82,12 +89,15 @@ async def stream_items(
         # Shielded, because the task may be about to give an item to a cancelled reader.
         while found := await asyncio.shield(stream.item):
             yield found[0]
-            stream.ask()
+            stream.ask(task)
         await task
     except BaseException as reason:
         stream.closed = True
         task.cancel()
-        await asyncio.wait([task])
+        while not task.done():
+            # Not even a second cancellation leaves it running.
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
         if isinstance(reason, GeneratorExit) and not task.cancelled():
             # A rollback that failed is for who closes the stream to know.
             task.result()

@@ -175,6 +175,10 @@ async def positional(request: Any, handle: Handle, /) -> Any:
 
 
 class TestIsTransparent:
+    def test_positional_only(self):
+        """Parameters that are passed by position alone are parameters, too."""
+        assert is_transparent(positional)
+
     @pytest.mark.parametrize("name", members(Seen))
     def test_seen(self, name: str):
         """What plainly lets every failure pass is transparent."""
@@ -196,7 +200,6 @@ class TestIsTransparent:
         [
             functools.partial(function),
             Static(),
-            positional,
             Retrying(),
             Swallowing(),
             EventCollectionMiddleware(),
