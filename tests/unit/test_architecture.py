@@ -41,6 +41,7 @@ LEVELS = [
         "diator.container.scope",
         "diator.container.resources",
         "diator.container.default",
+        "diator.events.cascade",
         "diator.events.collector",
         "diator.events.event_handler",
         "diator.events.map",

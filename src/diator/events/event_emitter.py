@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from diator.container.default import adapted
+from diator.events.cascade import Cascade
 from diator.events.collector import Collector, current
 from diator.events.event import Event
 from diator.events.map import EventMap
@@ -19,7 +20,6 @@ from diator.events.sinks import (
     publish,
 )
 from diator.exceptions import (
-    CascadeError,
     ConfigurationError,
     EventError,
     EventsError,
@@ -30,15 +30,12 @@ from diator.middlewares.building import MiddlewareBuilder
 from diator.middlewares.transparency import guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from diator.container.protocol import Container, Owner
     from diator.events.message_brokers.protocol import MessageBroker
     from diator.handler import Handler
     from diator.middlewares.base import Handle, Middleware
-
-Line = tuple[type, "Line | None"]
-"""The type of an event, and the line of the event whose handler raised it."""
 
 
 class Route:
@@ -213,7 +210,7 @@ class EventEmitter:
         """
         failures: list[EventError] = []
         outbound: list[Event] = []
-        lines: dict[int, Line] = {}
+        cascade: Cascade | None = None
         routes = self._routes
         collector = within
         if within is not None:
@@ -252,8 +249,9 @@ class EventEmitter:
                         collector.events = None
                         if within is not None:
                             raised = _hold_outbound(raised, outbound)
-                        line = (event.__class__, lines.get(id(event)))
-                        failures += self._enqueue(raised, line, events, lines)
+                        if cascade is None:
+                            cascade = Cascade(self._cascade_limit)
+                        failures += cascade.follow(event, raised, events)
                     if self._apart and within is None:
                         # A task that is left behind must not find the next one's scope.
                         collector.owner = collector.outer = None
@@ -272,24 +270,6 @@ class EventEmitter:
                 _log(_events_error(failures, response, within))
             else:
                 raise _events_error(failures, response, within)
-
-    def _enqueue(
-        self,
-        raised: Iterable[Event],
-        line: Line,
-        waiting: list[Event],
-        lines: dict[int, Line],
-    ) -> list[EventError]:
-        """Let events wait for their turn, but for those that turn in a circle."""
-        failures: list[EventError] = []
-        for event in raised:
-            cycle = _cycle(event, line, self._cascade_limit)
-            if cycle:
-                failures.append(CascadeError(event, cycle))
-            else:
-                lines[id(event)] = line
-                waiting.append(event)
-        return failures
 
     async def _compose(self, event: Event) -> Route:
         """Compose the route of a type of event, at its first event."""
@@ -334,21 +314,6 @@ def _hold_outbound(events: list[Event], held: list[Event]) -> list[Event]:
     """Take the events for the broker out."""
     held += [event for event in events if message_type(type(event)) is not None]
     return [event for event in events if message_type(type(event)) is None]
-
-
-def _cycle(event: Event, line: Line, limit: int) -> list[type]:
-    """Give the types from the last event of this type on, if there were too many."""
-    event_type = type(event)
-    path = [event_type]
-    cycle: list[type] = []
-    ancestor: Line | None = line
-    while ancestor is not None:
-        ancestor_type, ancestor = ancestor
-        path.append(ancestor_type)
-        if ancestor_type is event_type:
-            cycle = cycle or path[::-1]
-            limit -= 1
-    return cycle if limit <= 0 else []
 
 
 async def _failed(
