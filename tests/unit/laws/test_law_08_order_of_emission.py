@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from diator import DomainEvent, EventEmitter, EventHandler, Mediator, collect
+from diator.events.cascade import RECURRENCES
 from diator.exceptions import CascadeError, EventsError
 from tests.unit.fakes import Announced, Do, FailedError, Happened, Listening
 
@@ -204,3 +205,29 @@ class TestLaw08OrderOfEmission:
             )
 
         assert listening.heard == ["a", "b", "broker: c"]
+
+
+class TestLaw08BranchingCascade:
+    async def test_cycle_with_branches(self):
+        """A handler that raises two events of its type comes to an end as well."""
+        handled = 0
+        mediator = Mediator()
+
+        @mediator.handles(Happened)
+        async def hear(event: Happened) -> None:
+            nonlocal handled
+            handled += 1
+            collect(Happened("left"))
+            collect(Happened("right"))
+
+        @mediator.handles(Do)
+        async def handle(request: Do) -> None:
+            collect(Happened("root"))
+
+        with pytest.raises(EventsError) as caught:
+            await mediator.send(Do())
+
+        assert handled == 1 + RECURRENCES
+        assert all(
+            isinstance(failure, CascadeError) for failure in caught.value.exceptions
+        )
