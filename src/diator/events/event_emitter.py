@@ -76,7 +76,7 @@ class EventEmitter:
             of the mediator if left out.
         middleware_chain: Middlewares around each event.
         failures: Whether events that could not be dealt with are raised, as one
-            `EventsError`, or logged.
+            `EventsError`, or logged. Inside a transaction they are always raised.
         cascade_limit: How often a type of event may occur in the line of events of
             which each was raised by a handler of the one before. More is taken for a
             cycle without end.

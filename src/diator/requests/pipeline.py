@@ -97,8 +97,8 @@ class RequestPipeline:
                 if hasattr(items, "aclose"):
                     await items.aclose()
 
-        # Unlike a request's, the chain of a stream ends at its own reader.
-
+        # A reader who has gone ends the stream at every layer, whatever a middleware
+        # swallows.
         def guard(middleware: Any, handle: Handle) -> Handle:
             return stream.unless_closed(guarded(middleware, handle))
 
