@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from diator.container.protocol import Factory, Scoped
 from diator.container.scope import current_scope
 from diator.exceptions import BindingError, NotAMessageError
 from diator.handler import qualified_name
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from diator.middlewares.base import Handle, MiddlewareChain
     from diator.requests.map import RequestMap
     from diator.requests.stream import Stream
+
+
+StreamParts = tuple[Factory[Callable[[Any], Any]] | Scoped, list[Any]]
+"""How the handler of a type of stream is got, and the middlewares around it."""
 
 
 class RequestPipeline:
@@ -43,6 +49,7 @@ class RequestPipeline:
         self._middleware_chain = middleware_chain
         self._container = container
         self._builder = MiddlewareBuilder(middleware_chain, container)
+        self._streams: dict[type, StreamParts] = {}
 
     async def compose(self, request: Any) -> Handle:
         """
@@ -82,9 +89,9 @@ class RequestPipeline:
                 "that derives from diator.StreamRequest"
             )
             raise NotAMessageError(msg)
-        handler = self._request_map.get(request_type)
-        self._freeze()
-        factory = call_factory(handler, self._container)
+        if request_type not in self._streams:
+            self._streams[request_type] = await self._parts(request_type)
+        factory, middlewares = self._streams[request_type]
 
         async def put_items(request: Any) -> None:
             call = await current_scope().build(self._container, factory)
@@ -102,7 +109,6 @@ class RequestPipeline:
         def guard(middleware: Any, handle: Handle) -> Handle:
             return stream.unless_closed(guarded(middleware, handle))
 
-        middlewares = await self._builder.middlewares(request_type)
         handle = compose(middlewares, put_items, guard=guard)
         answer = await handle(stream.request)
         if stream.closed:
@@ -115,6 +121,12 @@ class RequestPipeline:
                 "by themselves out of it with only="
             )
             raise BindingError(msg)
+
+    async def _parts(self, request_type: type[Any]) -> StreamParts:
+        handler = self._request_map.get(request_type)
+        self._freeze()
+        factory = call_factory(handler, self._container)
+        return factory, await self._builder.middlewares(request_type)
 
     def _freeze(self) -> None:
         self._request_map.freeze()
