@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import datetime as dt
 import enum
-import typing
 from collections.abc import (
     AsyncIterator,
     Callable,
-    Collection,
     Iterable,
     Iterator,
     Mapping,
@@ -19,34 +16,25 @@ from collections.abc import (
 from collections.abc import Set as AbstractSet
 from dataclasses import InitVar, dataclass, field
 from decimal import Decimal
+from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Annotated,
     Any,
     ClassVar,
-    Final,
     Generic,
     Literal,
-    NamedTuple,
-    NewType,
-    NotRequired,
     Optional,
-    ParamSpec,
     Protocol,
     TypedDict,
     TypeVar,
-    TypeVarTuple,
-    Union,
-    runtime_checkable,
 )
-from unittest.mock import Mock
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import attrs
 import msgspec
 import pydantic
 import pytest
-import typing_extensions
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Meta, UnsetType
@@ -59,28 +47,27 @@ from diator.exceptions import (
     ValidationError,
 )
 from diator.middlewares.transparency import is_transparent
-from diator.middlewares.validation import ValidationMiddleware, _Fields
+from diator.middlewares.validation import ValidationMiddleware
 
 if TYPE_CHECKING:
-    from somewhere import OnlyForTypeCheckers  # noqa: F401  # in annotations
+    from somewhere import OnlyForTypeCheckers
 
 T = TypeVar("T")
-Bounded = TypeVar("Bounded", bound=int)
-Constrained = TypeVar("Constrained", int, str)
-P = ParamSpec("P")
-Ts = TypeVarTuple("Ts")
 
 Positive = Annotated[int, Meta(gt=0)]
 Name = Annotated[str, Meta(min_length=1, max_length=5)]
-UserId = NewType("UserId", int)
 
 
 class Color(enum.Enum):
     RED = "red"
 
 
-class Level(enum.IntEnum):
-    LOW = 1
+class Session:
+    """Stands in for what msgspec knows nothing of."""
+
+
+class Closes(Protocol):
+    def close(self) -> None: ...
 
 
 class Text(str):
@@ -95,29 +82,12 @@ class Moment(dt.datetime):
     pass
 
 
-class TimeOfDay(dt.time):
+class Day(dt.date):
     pass
 
 
-class Session:
-    """Stands in for what msgspec knows nothing of."""
-
-
-class OtherSession(Session):
-    pass
-
-
-class Closes(Protocol):
-    def close(self) -> None: ...
-
-
-@runtime_checkable
-class Counts(Protocol):
-    def count(self) -> int: ...
-
-
-class Descriptor(Generic[T]):
-    """Stands in for `Mapped`, which annotates what a descriptor gives."""
+class Options(TypedDict):
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,30 +96,21 @@ class Line:
     quantity: Positive
 
 
-class Point(NamedTuple):
-    x: Positive
-    y: int
-
-
-class Options(TypedDict):
-    limit: Positive
-    offset: NotRequired[int]
+@dataclass
+class Note:
+    length: Positive
+    author: Any = None
 
 
 @dataclass
-class Node:
-    value: Positive
-    next: Node | None = None
+class WithSession:
+    id: Positive
+    session: Session
 
 
 @dataclass
-class Expression:
-    value: Positive
-
-
-@dataclass
-class Sum(Expression):
-    term: Expression | Sum | None = None
+class Misfit:
+    name: Annotated[str, Meta(gt=0)]
 
 
 @dataclass
@@ -158,46 +119,13 @@ class Page(Generic[T]):
     size: Positive = 1
 
 
-class Handled:
-    """The rest of the chain, which remembers what it was given."""
-
-    def __init__(self) -> None:
-        self.requests: list[object] = []
-
-    async def __call__(self, request: object) -> str:
-        self.requests.append(request)
-        return "answer"
+class Card(msgspec.Struct, tag=True, rename="camel", omit_defaults=True):
+    card_number: Name
+    tip: int = 0
 
 
-def holding(annotation: Any, *, slots: bool = False) -> type:
-    """Make a request type with one field."""
-    return dataclasses.make_dataclass("Holding", [("field", annotation)], slots=slots)
-
-
-async def findings(request: object) -> list[tuple[str, str]]:
-    """Give what a new middleware finds."""
-    try:
-        await ValidationMiddleware()(request, Handled())
-    except ValidationError as error:
-        return list(error.findings)
-    return []
-
-
-async def found(annotation: Any, value: object) -> list[tuple[str, str]]:
-    """Give what a new middleware finds in the only field of a request."""
-    results = [
-        await findings(holding(annotation, slots=slots)(value))
-        for slots in (False, True)
-    ]
-    assert results[0] == results[1]
-    return results[0]
-
-
-async def expected(annotation: Any, value: object) -> str:
-    """Give the only finding, which is about the only field."""
-    [(path, finding)] = await found(annotation, value)
-    assert path == "field"
-    return finding
+class Cash(msgspec.Struct, tag=True):
+    amount: Positive
 
 
 @dataclass(frozen=True)
@@ -207,101 +135,79 @@ class Order(Command[Any]):
     note: str | None = None
 
 
+@dataclass
+class Node(Command[Any]):
+    value: Positive
+    next: Node | None = None
+
+
+def mediator_for(
+    request_type: type, validation: ValidationMiddleware | None = None
+) -> Mediator:
+    """Make a mediator whose handler answers with the request itself."""
+    mediator = Mediator()
+    mediator.use(validation or ValidationMiddleware())
+
+    @mediator.handles(request_type)
+    async def handle(request: Any) -> Any:
+        return request
+
+    return mediator
+
+
+async def findings(
+    request: Any, validation: ValidationMiddleware | None = None
+) -> list[tuple[str, str]]:
+    """Give what is wrong with a request; a valid one is handled as it is."""
+    try:
+        answer = await mediator_for(type(request), validation).send(request)
+    except ValidationError as error:
+        answer, told = error.request, list(error.findings)
+    else:
+        told = []
+    assert answer is request
+    return told
+
+
+def holding(annotation: Any) -> type:
+    """Make a request type with one field."""
+    return dataclasses.make_dataclass(
+        "Holding", [("field", annotation)], bases=(Command,)
+    )
+
+
+async def found(annotation: Any, value: object) -> list[tuple[str, str]]:
+    """Give what is wrong with the only field of a request."""
+    return await findings(holding(annotation)(value))
+
+
 class TestRequest:
     async def test_valid(self):
-        """A valid request is passed on as it is, and its answer passed back."""
-        order = Order(1, [Line("a", 1)])
-        handled = Handled()
+        """A valid request is handled as it is, again and again."""
+        mediator = mediator_for(Order)
 
-        assert await ValidationMiddleware()(order, handled) == "answer"
-        assert handled.requests[0] is order
+        for _ in range(2):
+            order = Order(1, [Line("a", 1)])
+            assert await mediator.send(order) is order
 
     async def test_invalid(self):
-        """A request that is not valid goes no further, and is in the error."""
-        order = Order(0, [])
-        handled = Handled()
-
-        with pytest.raises(ValidationError) as caught:
-            await ValidationMiddleware()(order, handled)
-
-        assert caught.value.request is order
-        assert handled.requests == []
-
-    async def test_all_findings(self):
-        """Everything that is wrong is found, in the order of the fields."""
+        """All that is wrong is found, in the order of the fields."""
         order = Order(0, [Line("a", 1), Line("", 0), "b"], 7)  # type: ignore[list-item,arg-type]
 
         assert await findings(order) == [
             ("id", "Expected `int` >= 1"),
             ("lines[1].sku", "Expected `str` of length >= 1"),
             ("lines[1].quantity", "Expected `int` >= 1"),
-            ("lines[2]", "Expected `Line`, got `str`"),
-            ("note", "Expected `str | None`, got `int`"),
+            ("lines[2]", "Expected `object`, got `str`"),
+            ("note", "Expected `str | null`, got `int`"),
         ]
 
-    async def test_findings_beside_a_union(self):
-        """A member of a union that does not fit is no finding where another does."""
+    async def test_itself(self):
+        """A request that holds itself is refused, for nobody can look through it."""
+        node = Node(1)
+        node.next = node
 
-        @dataclass
-        class Found:
-            page: Page[int] | Page[str]
-            size: Positive
-
-        assert await findings(Found(Page(["a"]), 0)) == [
-            ("size", "Expected `int` >= 1")
-        ]
-
-    async def test_no_values(self):
-        """No value of a request is in the error: it may be a secret."""
-        secret = "s3cret"
-        request = holding(
-            tuple[
-                Annotated[str, Meta(pattern="^x")],
-                Literal["a"],
-                Color,
-                dict[str, int],
-                dict[int, int],
-                set[int],
-            ]
-        )((secret, secret, secret, {secret: secret}, {secret: 1}, {secret}))
-
-        with pytest.raises(ValidationError) as caught:
-            await ValidationMiddleware()(request, Handled())
-
-        assert len(caught.value.findings) == 6
-        assert secret not in str(caught.value)
-
-    async def test_nothing_to_check(self):
-        """A request of a class without fields is valid."""
-        assert await findings(Session()) == []
-
-    @pytest.mark.parametrize(
-        "annotation,value",
-        [
-            *((int, 1), (float, 1), (Positive, 1), (Positive | None, None)),
-            *((str | None, "a"), (dt.date, dt.date(2020, 1, 1)), (Color, Color.RED)),
-            *((list[int], [1]), (list[float], [1.5]), (list[Name], ["a"])),
-            *((list[Line], [Line("a", 1)]), (Sequence[Color], (Color.RED,))),
-            *((Line, Line("a", 1)), (Line | None, None), (Line | int, 1)),
-            *((list[int] | None, [1]), (Session, OtherSession())),
-            *((dict[str, int], {"a": 1}), (tuple[int, str], (1, "a"))),
-            *((Literal["a"], "a"), (Page[int], Page([1]))),
-        ],
-    )
-    async def test_quickly(self, monkeypatch, annotation, value):
-        """That a request is valid is known without looking for what is wrong."""
-        monkeypatch.setattr(_Fields, "findings", pytest.fail)
-
-        assert await found(annotation, value) == []
-
-    async def test_many_sends(self):
-        """Each request of a type is checked anew."""
-        validation = ValidationMiddleware()
-
-        await validation(Order(1, []), Handled())
-        with pytest.raises(ValidationError):
-            await validation(Order(0, []), Handled())
-        await validation(Order(2, []), Handled())
+        assert await findings(node) == [("", "Nested too deeply, or in itself")]
 
     def test_transparent(self):
         """Every failure of the chain passes, so that attempts cost no more."""
@@ -312,627 +218,278 @@ class TestAnnotations:
     @pytest.mark.parametrize(
         "annotation,value",
         [
-            (int, Level.LOW),
-            (str, Text("a")),
-            (float, 1),
-            (float, Ratio(1)),
-            (complex, 1.5),
-            (bytes, b"a"),
-            (UUID, uuid4()),
-            (Decimal, Decimal(1)),
-            (dt.date, dt.date(2020, 1, 1)),
-            (dt.datetime, Moment(2020, 1, 1)),
-            (Color, Color.RED),
-            (None, None),
-            (Optional[int], None),  # noqa: UP045  # some annotate so
-            (int | str | None, "a"),
-            (int | dt.date | str, "a"),
-            (float | Line | list[int], [1]),
+            (tuple[int, Line], (1, Line("a", 1))),
+            (Card | Cash, Card("1")),
+            (list[Note], [Note(1, author=Session())]),
             (int | UnsetType, UNSET),
-            (Literal["a", 1], 1),
-            (Literal["a"] | None, None),
-            (list, [object()]),
-            (typing.List, [object()]),  # noqa: UP006  # some annotate so
-            (list[Any], [object()]),
-            (list[int], [1]),
-            (list[float], [1, 1.5, Ratio(2)]),
-            (Sequence[int], (1,)),
-            (Sequence[int], range(3)),
-            (Collection[str], {"a": 1}),
-            (Iterable[int], {1}),
-            (AbstractSet[int], frozenset([1])),
-            (set[str], {"a"}),
-            (collections.deque[int], collections.deque([1])),
-            (tuple, (1, "a")),
-            (typing.Tuple, (1, "a")),  # noqa: UP006  # some annotate so
-            (tuple[int, ...], (1, 2)),
-            (tuple[int, str], (1, "a")),
-            (tuple[int, Any], (1, object())),
-            (tuple[()], ()),
-            (tuple[int, *tuple[str, ...]], (1, "a", "b")),
-            (dict, {1: 2}),
-            (dict[str, int], {"a": 1}),
-            (dict[UUID, Any], {uuid4(): 1}),
-            (Mapping[str, int], collections.OrderedDict(a=1)),
-            (Point, Point(1, 2)),
-            (Options, {"limit": 1}),
-            (Options, {"limit": 1, "offset": 2, "more": 3}),
-            (Session, OtherSession()),
-            (Session, Mock(spec=Session)),
-            (UserId, 7),
-            (Final[int], 7),
-            (Node, Node(1, Node(2))),
-            (Page[int], Page([1])),
-            (Page[Line], Page([Line("a", 1)])),
-            (Page[int] | Page[str], Page([1])),
-            (Page[int] | Page[str], Page(["a"])),
-            (Page[int] | Node | None, Page([1])),
+            # Kindness: what counts is what a value is made of.
+            (Color, "red"),
+            (list[int], (1,)),
+            (Line, {"sku": "a", "quantity": 1}),
         ],
     )
     async def test_fitting(self, annotation, value):
-        """A value of the annotated type is fine, and so is one of a subclass."""
+        """A value that is made of what is annotated is fine."""
         assert await found(annotation, value) == []
 
     @pytest.mark.parametrize(
-        "annotation,value,finding",
+        "annotation,value,path,sentence",
         [
-            (int, "1", "Expected `int`, got `str`"),
-            (int, 1.0, "Expected `int`, got `float`"),
-            (int, True, "Expected `int`, got `bool`"),
-            (int, None, "Expected `int`, got `None`"),
-            (float, True, "Expected `float`, got `bool`"),
-            (float, Decimal(1), "Expected `float`, got `Decimal`"),
-            (str, b"a", "Expected `str`, got `bytes`"),
-            (bytes, "a", "Expected `bytes`, got `str`"),
-            (UUID, str(uuid4()), "Expected `UUID`, got `str`"),
-            (dt.date, "2020-01-01", "Expected `date`, got `str`"),
-            (dt.date, Moment(2020, 1, 1), "Expected `date`, got `Moment`"),
-            (Color, "red", "Expected `Color`, got `str`"),
-            (Level, 1, "Expected `Level`, got `int`"),
-            (None, 0, "Expected `None`, got `int`"),
-            (int | None, "a", "Expected `int | None`, got `str`"),
-            (int | Line, "a", "Expected `int | Line`, got `str`"),
-            (Literal["a", 1], "b", "Expected `'a' | 1`, got another"),
-            (Literal[1], True, "Expected `1`, got `bool`"),
-            (Literal["a"], ["a"], "Expected `'a'`, got `list`"),
-            (list[int], (1,), "Expected `list`, got `tuple`"),
-            (tuple[int, ...], [1], "Expected `tuple`, got `list`"),
-            (tuple[int, str], [1, "a"], "Expected `tuple`, got `list`"),
-            (tuple[int, str], (1,), "Expected `tuple` of length 2"),
-            (tuple[()], (1,), "Expected `tuple` of length 0"),
-            (set[int], [1], "Expected `set`, got `list`"),
-            (Sequence[str], "text", "Expected `Sequence`, got `str`"),
-            (Sequence[int], b"bytes", "Expected `Sequence`, got `bytes`"),
-            (dict[str, int], [], "Expected `dict`, got `list`"),
-            (dict[str, int], {1: 1}, "Expected `str`, got `int`, as a key"),
-            (Line, {"sku": "a", "quantity": 1}, "Expected `Line`, got `dict`"),
-            (Point, (1, 2), "Expected `Point`, got `tuple`"),
-            (Options, [], "Expected `Options`, got `list`"),
-            (Options, {"offset": 1}, "Expected a key `limit`"),
-            (Session, object(), "Expected `Session`, got `object`"),
-            (UserId, "7", "Expected `int`, got `str`"),
-            (Final[int], "7", "Expected `int`, got `str`"),
-            (Page[int], Line("a", 1), "Expected `Page`, got `Line`"),
+            (int, True, "field", "Expected `int`, got `bool`"),
+            (dt.datetime, "2020-01-01", "field", "Expected `datetime`, got `str`"),
+            (Line, Session(), "field", "Expected `object`, got `Session`"),
+            (Sequence[int], "text", "field", "Expected `array`, got `str`"),
+            (
+                Annotated[dict, Meta(max_length=1)],
+                {1: 1, 2: 2},
+                "field",
+                "Expected `object` of length <= 1",
+            ),
+            (Literal["a"], "b", "field", "Invalid enum value 'b'"),
+            (Options, {}, "field", "Object missing required field `limit`"),
+            (
+                dict[Name, Line],
+                {"": Line("a", 1)},
+                "field",
+                "Expected `str` of length >= 1, as a key",
+            ),
+            # Where only msgspec can tell which annotation is meant.
+            (tuple[int, Line], (1, Line("a", 0)), "field[1].quantity", "`int` >= 1"),
+            (Card | Cash, Cash(0), "field.amount", "Expected `int` >= 1"),
+            (Page[Line], Page([Line("a", 0)], 0), "field.items[0].quantity", ">= 1"),
         ],
     )
-    async def test_unfitting(self, annotation, value, finding):
-        """A value of another type is found, and nothing is converted."""
-        assert await expected(annotation, value) == finding
+    async def test_unfitting(self, annotation, value, path, sentence):
+        """A value of another type, or out of bounds, is found in msgspec's words."""
+        [(found_path, found_sentence)] = await found(annotation, value)
+
+        assert found_path == path
+        assert found_sentence.endswith(sentence)
 
     @pytest.mark.parametrize(
         "annotation,value,paths",
         [
-            (list[int], [1, "a", 2, "b"], ["field[1]", "field[3]"]),
-            (list[list[int]], [[1], [2, "a"]], ["field[1][1]"]),
-            (list[Color], [Color.RED, "red"], ["field[1]"]),
-            (set[int], {"a", "b"}, ["field[...]"]),
-            (dict[str, int], {"a": "b", "c": "d"}, ["field[...]"]),
-            (tuple[int, Any, str], (1, 2, 3), ["field[2]"]),
-            (list[Line] | None, [Line("a", 0)], ["field[0].quantity"]),
-            (Line | Session, Line("a", 0), ["field.quantity"]),
-            (Line | Any, Line("a", 0), []),
-            (Point, Point(0, 1), ["field.x"]),
-            (Options, {"limit": 0}, ["field.limit"]),
-            (Node, Node(1, Node(2, Node(0))), ["field.next.next.value"]),
-            (Session | dict[str, Line], {"a": Line("", 1)}, ["field[...].sku"]),
-            (Page[str], Page([1], 0), ["field.items[0]", "field.size"]),
-            (Page[Line], Page([Line("a", 0)]), ["field.items[0].quantity"]),
-            (Page[int] | Node | None, Page(["a"]), ["field.items[0]"]),
-            (Page[int] | Page[str], Page([1.5]), ["field.items[0]"]),
+            (
+                Sequence[Line] | None,
+                [Line("", 0)],
+                ["field[0].sku", "field[0].quantity"],
+            ),
+            (
+                dict[str, Line],
+                {"a": Line("", 1), "b": Line("a", 0), "c": Line("a", 0)},
+                ["field[...].sku", "field[...].quantity"],
+            ),
+            (
+                Annotated[list[Positive], Meta(min_length=4)],
+                [1, 0, "a"],
+                ["field", "field[1]", "field[2]"],
+            ),
+            (tuple[Line, ...], (Line("", 0),), ["field[0].sku", "field[0].quantity"]),
+            (list[Card], [Card("", "a")], ["field[0].card_number", "field[0].tip"]),
+            (Line, {"sku": "", "quantity": 0}, ["field.sku", "field.quantity"]),
+            (list[Note], [Note(0, author=Session())], ["field[0].length"]),
         ],
     )
     async def test_inside(self, annotation, value, paths):
-        """What a value holds is looked into, and named by its path."""
+        """All that is wrong inside a value is found, and named by its path."""
         assert [path for path, _ in await found(annotation, value)] == paths
 
-    async def test_own_class_of_value(self):
-        """The fields are those of the value's own class, which may be derived."""
-
-        @dataclass
-        class Special(Node):
-            extra: Any = None
-            name: Positive = 1
-
-        assert await found(Node, Special(1, None, None, 0)) == [
-            ("field.name", "Expected `int` >= 1")
+    @pytest.mark.parametrize("is_plain", [True, False])
+    async def test_subclasses(self, is_plain):
+        """An instance of a subclass counts as one of the class."""
+        values: list[tuple[Any, Any, Any]] = [
+            (str, Text("a"), b"a"),
+            (int, type("Count", (int,), {})(1), Ratio(1)),
+            (bytes, type("Blob", (bytes,), {})(b"a"), Text("a")),
+            (float, Ratio(1), Text("1")),
+            (Decimal, type("Price", (Decimal,), {})(1), Ratio(1)),
+            (dt.date, Day(2020, 1, 1), Moment(2020, 1, 1)),
+            (Annotated[dt.datetime, Meta(tz=False)], Moment(2020, 1, 1), Day.min),
+            (Sequence[int], range(3), {"a": 1}),
+            (Mapping[str, int], MappingProxyType({"a": 1}), range(3)),
+            (AbstractSet[int], {1: 2}.keys(), {1: 2}),
         ]
+        names = [f"field_{index}" for index in range(len(values))]
+        fields = [
+            (name, annotation)
+            for name, (annotation, _, _) in zip(names, values, strict=True)
+        ]
+        last = [] if is_plain else [("line", Line, Line("a", 1))]
+        request_type = dataclasses.make_dataclass(
+            "Plain", [*fields, *last], bases=(Command,)
+        )
 
-    async def test_deep_unions(self):
-        """A value is looked into once, also if it is of several of the types."""
-        leaf: Expression = Sum(0)
-        for _ in range(40):
-            leaf = Sum(1, leaf)
+        assert await findings(request_type(*(right for _, right, _ in values))) == []
+        assert [
+            path
+            for path, _ in await findings(
+                request_type(*(wrong for _, _, wrong in values))
+            )
+        ] == names
 
-        [(path, _)] = await findings(leaf)
-        assert path.endswith("term.value")
+    async def test_no_text(self):
+        """A lone surrogate, which msgspec cannot compare, is a finding."""
+        [(path, sentence)] = await found(Literal["a"], "\ud800")
 
-    async def test_value_of_undeclared_class(self):
-        """A dataclass is looked into also where a plain base class is annotated."""
-
-        @dataclass
-        class Stored(Session):
-            id: Positive
-
-        assert [path for path, _ in await found(Session, Stored(0))] == ["field.id"]
+        assert path == "field"
+        assert "surrogates not allowed" in sentence
 
     @pytest.mark.parametrize(
         "annotation",
         [
-            Any,
-            object,
-            Closes,
-            Counts,
-            Callable[[int], str],
-            type[int],
-            Iterator[int],
-            Descriptor[int],
-            TypeVar("Unknown"),
-            "OnlyForTypeCheckers",
+            *(Any, Session, list[Session], Annotated[Session, Meta(title="a")]),
+            *(Closes, Callable[[int], str], str | UUID, list[WithSession]),
             "list[OnlyForTypeCheckers]",
-            "not an annotation",
-            "dt.nothing",
-            "int | 'a'",
         ],
     )
     async def test_left_alone(self, annotation):
-        """A field whose annotation says nothing checkable holds whatever it may."""
+        """A field of a type that msgspec does not know holds whatever it may."""
         assert await found(annotation, Line("", 0)) == []
 
-    async def test_refuses_isinstance(self):
-        """A class that nothing can be an instance of is left alone."""
+    @pytest.mark.skipif("sys.version_info < (3, 12)", reason="needs `type`")
+    async def test_alias_of_itself(self):
+        """A type without an end is left alone."""
+        namespace: dict[str, Any] = {}
+        exec("type Json = list[Json] | str", namespace)
 
-        class Refusing(type):
-            def __instancecheck__(cls, instance):
-                raise TypeError
-
-        class Odd(metaclass=Refusing):
-            pass
-
-        assert await found(Odd, 1) == []
-
-    async def test_unhashable(self):
-        """Type arguments that cannot be looked up are left alone."""
-        assert await found(Page[Annotated[int, []]], Page(["a"])) == []
-
-    async def test_one_shot(self):
-        """What can be gone through only once is left for the handler."""
-        numbers = iter(["a"])
-
-        assert await found(Annotated[Iterable[int], Meta(min_length=2)], numbers) == []
-        assert list(numbers) == ["a"]
-
-    async def test_type_statement(self):
-        """An alias means what it stands for."""
-        alias = typing_extensions.TypeAliasType("alias", list[T], type_params=(T,))
-
-        assert await found(alias[int], [1]) == []
-        assert await found(alias, ["a"]) == []
-        assert await expected(alias, 1) == "Expected `list`, got `int`"
-        assert [path for path, _ in await found(alias[int], ["a"])] == ["field[0]"]
-
-    async def test_endless_alias(self):
-        """An alias of itself is left alone."""
-
-        class Alias:
-            """What `type Alias = list[Alias]` makes, where that is no syntax yet."""
-
-            __type_params__ = ()
-
-            @property
-            def __value__(self) -> Any:
-                return list[self]  # type: ignore[valid-type]
-
-        assert await found(Alias(), "anything") == []
-
-    async def test_backported_typed_dict(self):
-        """A TypedDict of `typing_extensions` is one as well."""
-
-        class Backported(typing_extensions.TypedDict):
-            limit: int
-
-        assert await found(Backported, {"limit": 1}) == []
-        assert await expected(Backported, {}) == "Expected a key `limit`"
-
-    async def test_itself(self):
-        """A request that holds itself is refused, for nobody can look through it."""
-        node = Node(1)
-        node.next = node
-
-        assert await findings(node) == [("", "Nested too deeply, or in itself")]
-
-
-class TestBounds:
-    @pytest.mark.parametrize(
-        "annotation,value",
-        [
-            (Positive, 1),
-            (Positive | None, None),
-            (Positive | None, 1),
-            (Positive | Line, 1),
-            (Positive | str | None, "a"),
-            (Annotated[float, Meta(le=1.5)], 1),
-            (Annotated[float, Meta(le=1.5)], Ratio(1)),
-            (Annotated[float, Meta(le=1.5)] | str, Ratio(1)),
-            (Annotated[dt.datetime, Meta(tz=False)], Moment(2020, 1, 1)),
-            (Annotated[dt.time, Meta(tz=False)], TimeOfDay()),
-            (Annotated[bytes, Meta(min_length=1)], b"a"),
-            (Annotated[int, Meta(description="a number")], -1),
-            (Annotated[Session, Meta(title="a session")], Session()),
-            (list[Positive], [1, 2]),
-            (Sequence[Positive], (1, 2)),
-            (Sequence[Positive], collections.deque([1])),
-            (Annotated[list[Positive], Meta(max_length=2)], [1, 2]),
-            (Annotated[list[Any], Meta(max_length=2)], [1, 2]),
-            (dict[str, Positive], {"a": 1}),
-            (Annotated[dict, Meta(min_length=1)], {"a": 1}),
-            (set[Name], {"a"}),
-        ],
-    )
-    async def test_within(self, annotation, value):
-        """A value within its bounds is fine."""
-        assert await found(annotation, value) == []
+        assert await found(namespace["Json"], 1) == []
 
     @pytest.mark.parametrize(
-        "annotation,value,finding",
-        [
-            (Positive, 0, "Expected `int` >= 1"),
-            (Positive | None, 0, "Expected `int` >= 1"),
-            (Annotated[Positive, "more"], 0, "Expected `int` >= 1"),
-            (Positive | str, 0, "Expected `int` >= 1"),
-            (Positive | Name, 0, "Expected `int` >= 1"),
-            (Positive | Name, "", "Expected `str` of length >= 1"),
-            (Positive | Line | None, 0, "Expected `int` >= 1"),
-            (Annotated[Positive, Meta(lt=5)], 5, "Expected `int` <= 4"),
-            (Annotated[UserId, Meta(ge=2)], 1, "Expected `int` >= 2"),
-            (Annotated[float, Meta(le=1.5)], 2, "Expected `float` <= 1.5"),
-            (Annotated[float, Meta(le=1.5)], Ratio(2), "Expected `float` <= 1.5"),
-            (
-                Annotated[int, Meta(multiple_of=5)],
-                4,
-                "Expected `int` that's a multiple of 5",
-            ),
-            (
-                Annotated[str, Meta(pattern="^a")],
-                "b",
-                "Expected `str` matching regex '^a'",
-            ),
-            (
-                Annotated[dt.datetime, Meta(tz=True)],
-                Moment(2020, 1, 1),
-                "Expected `datetime` with a timezone component",
-            ),
-            (
-                Annotated[dt.time, Meta(tz=True)],
-                TimeOfDay(),
-                "Expected `time` with a timezone component",
-            ),
-            (
-                Annotated[list[Positive], Meta(max_length=1)],
-                [1, 2],
-                "Expected `array` of length <= 1",
-            ),
-            (
-                Annotated[Sequence[Any], Meta(max_length=1)],
-                range(3),
-                "Expected `array` of length <= 1",
-            ),
-            (
-                Annotated[dict[str, int], Meta(min_length=1)],
-                {},
-                "Expected `object` of length >= 1",
-            ),
-            (dict[Name, int], {"": 1}, "Expected `str` of length >= 1, as a key"),
-        ],
+        "annotation", [Annotated[str, Meta(gt=0)], list[Misfit], Name | UUID]
     )
-    async def test_beyond(self, annotation, value, finding):
-        """A value beyond its bounds is found, in the words of msgspec."""
-        assert await expected(annotation, value) == finding
-
-    async def test_of_a_collection_and_its_items(self):
-        """Both the length and the items are found wrong."""
-        annotation = Annotated[list[Positive], Meta(min_length=3)]
-
-        assert await found(annotation, [1, 0]) == [
-            ("field", "Expected `array` of length >= 3"),
-            ("field[1]", "Expected `int` >= 1"),
-        ]
-
-    @pytest.mark.parametrize(
-        "annotation",
-        [
-            Annotated[Decimal, Meta(gt=0)],
-            Annotated[str, Meta(gt=0)],
-            Annotated[list[int], Meta(gt=0)],
-            Annotated[int | None, Meta(gt=0)],
-            Annotated[Session, Meta(gt=0)],
-            Annotated[Any, Meta(gt=0)],
-            Annotated[tuple[int, str], Meta(min_length=1)],
-        ],
-    )
-    async def test_unknown_to_msgspec(self, annotation):
+    async def test_misfit(self, annotation):
         """Bounds that cannot be checked are an error, and not silently ignored."""
-        with pytest.raises(
-            ConfigurationError, match=r"Holding\.field cannot be checked"
-        ):
-            await found(annotation, None)
+        with pytest.raises(ConfigurationError, match=r"Holding\.field cannot be check"):
+            await found(annotation, Session())
 
 
 class TestTypesOfRequests:
-    async def test_plain_class(self):
-        """What a plain class annotates are no fields."""
-
-        class Plain:
-            id: int = "a"  # type: ignore[assignment]
-
-        assert await findings(Plain()) == []
-
-    async def test_inherited(self):
-        """Inherited fields are checked, by the annotation that overrides others."""
-
-        @dataclass
-        class Base:
-            id: Positive
-            size: int
-
-        @dataclass
-        class Derived(Base):
-            size: str  # type: ignore[assignment]
-
-        assert await findings(Derived(0, 1)) == [  # type: ignore[arg-type]
-            ("id", "Expected `int` >= 1"),
-            ("size", "Expected `str`, got `int`"),
-        ]
-
-    async def test_generic(self):
-        """A type argument is what the fields of a generic base are checked for."""
-
-        @dataclass
-        class Both(Page[T], Generic[T]):
-            one: T | None = None
-
-        class Numbers(Both[int]):
-            pass
-
-        assert await findings(Numbers(["a"], 1, "b")) == [  # type: ignore[list-item,arg-type]
-            ("items[0]", "Expected `int`, got `str`"),
-            ("one", "Expected `int | None`, got `str`"),
-        ]
-
-    async def test_generic_without_arguments(self):
-        """A type variable is anything, but within its bound or constraints."""
-
-        @dataclass
-        class Variables(Generic[T, Bounded, Constrained]):
-            any: T
-            bounded: Bounded
-            constrained: Constrained
-
-        assert await findings(Variables("a", 1, "b")) == []
-        assert [path for path, _ in await findings(Variables(1, "a", 1.5))] == [  # type: ignore[type-var]
-            "bounded",
-            "constrained",
-        ]
-
-    async def test_variadic(self):
-        """Variadic type arguments are left alone, and other fields checked."""
-
-        @dataclass
-        class Base(Generic[*Ts, T]):
-            items: tuple[*Ts]
-            last: T
-            size: int
-
-        @dataclass
-        class Derived(Base[*Ts, T]):
-            pass
-
-        class Numbers(Derived[int, str, float]):
-            pass
-
-        assert await findings(Numbers((1, "a"), 1.5, 1)) == []
-        assert await findings(Numbers([], 1.5, "a")) == [
-            ("items", "Expected `tuple`, got `list`"),
-            ("size", "Expected `int`, got `str`"),
-        ]
-
-    async def test_parameter_specification(self):
-        """What else may stand in type arguments does no harm."""
-
-        @dataclass
-        class Calling(Generic[P, T]):
-            call: Callable[P, T]
-            times: int
-
-        class Called(Calling[[int], str]):
-            pass
-
-        assert await findings(Called(len, 1)) == []  # type: ignore[arg-type]
-        assert [path for path, _ in await findings(Called(len, "a"))] == ["times"]  # type: ignore[arg-type]
-
     async def test_struct(self):
         """A Struct is checked, by the names of its fields in Python."""
 
-        class Struct(msgspec.Struct, rename="camel", frozen=True):
-            order_id: Positive
-            note: str = ""
+        class Pay(msgspec.Struct, Command, rename="camel"):  # type: ignore[misc]
+            user_id: Positive
+            by: Card | UnsetType = UNSET
 
-        assert await findings(Struct(1)) == []
-        assert await findings(Struct(0, 1)) == [  # type: ignore[arg-type]
-            ("order_id", "Expected `int` >= 1"),
-            ("note", "Expected `str`, got `int`"),
+        assert await findings(Pay(1)) == []
+        assert [path for path, _ in await findings(Pay(0, Card("")))] == [
+            "user_id",
+            "by.card_number",
         ]
 
-    @pytest.mark.parametrize(
-        "define", [attrs.define, attrs.frozen, attrs.mutable(slots=False)]
-    )
-    async def test_attrs(self, define):
-        """An attrs class is checked, private fields included."""
-
-        @define
-        class Attrs:
-            _id: Positive
-
-        assert await findings(Attrs(1)) == []
-        assert [path for path, _ in await findings(Attrs(0))] == ["_id"]
-
-    async def test_attrs_without_annotations(self):
-        """A field without an annotation is left alone."""
+    async def test_attrs(self):
+        """An attrs class is checked, but for fields without an annotation."""
 
         @attrs.define
-        class Attrs:
-            id = attrs.field()
+        class Rename(Command):
+            _id: Positive = attrs.field()
+            name = attrs.field()
 
-        assert await findings(Attrs(object())) == []
+        assert await findings(Rename(1, Session())) == []
+        assert [path for path, _ in await findings(Rename(0, ""))] == ["_id"]
 
     async def test_pydantic(self):
         """What pydantic has checked is left alone."""
 
-        class Model(pydantic.BaseModel):
-            id: int
-
         @pydantic.dataclasses.dataclass
-        class Checked:
+        class Checked(Command):
             id: int
 
-        assert await findings(Model.model_construct(id="a")) == []
         checked = Checked(1)
         checked.id = "a"  # type: ignore[assignment]
+
         assert await findings(checked) == []
-        assert await found(Model, checked) == [
-            ("field", "Expected `Model`, got `Checked`")
-        ]
 
-    async def test_special_fields(self):
-        """Fields that `__init__` does not set, or that are no fields, do no harm."""
+    async def test_no_fields(self):
+        """What a plain class annotates are no fields."""
 
-        @dataclass
-        class Special:
-            seed: InitVar[int]
-            shared: ClassVar[int] = "no int"  # type: ignore[assignment]
-            kind: str = field(default="special", init=False)
+        class Plain(Command):
+            id: int = "a"  # type: ignore[assignment]
+
+        assert await findings(Plain()) == []
+
+    @pytest.mark.parametrize("slots", [True, False])
+    async def test_special_fields(self, slots):
+        """Fields without a value, or that are none in the end, do no harm."""
+
+        @dataclass(slots=slots)
+        class Special(Command):
+            seed: InitVar[Positive]
+            shared: ClassVar[Positive] = 0
             computed: Positive = field(init=False)
             missing: Positive = field(init=False)
-            __private: int = 0
 
             def __post_init__(self, seed: int) -> None:
                 self.computed = seed
 
-        assert await findings(Special("seed" and 1)) == []
-        assert [
-            path for path, _ in await findings(Special(0, _Special__private="a"))
-        ] == [  # type: ignore[call-arg]
-            "computed",
-            "_Special__private",
+        assert await findings(Special(1)) == []
+        assert [path for path, _ in await findings(Special(0))] == ["computed"]
+
+    async def test_inherited(self):
+        """Inherited fields are checked, by the annotation that overrides others."""
+
+        @dataclass(frozen=True)
+        class Derived(Order):
+            lines: OnlyForTypeCheckers  # type: ignore[assignment]
+            note: int  # type: ignore[assignment]
+
+        assert [path for path, _ in await findings(Derived(0, 1, "a"))] == [  # type: ignore[arg-type]
+            "id",
+            "note",
         ]
-
-    async def test_missing_slot(self):
-        """A slot without a value is left alone."""
-
-        @dataclass(slots=True)
-        class Slotted:
-            id: Positive
-            missing: Positive = field(init=False)
-
-        assert await findings(Slotted(1)) == []
 
     async def test_field_named_as_its_type(self):
         """A field's default does not hide what its annotation means."""
 
         @dataclass
-        class Dated:
+        class Dated(Command):
             dt: dt.datetime | None = None
 
-        assert await findings(Dated("a")) == [  # type: ignore[arg-type]
-            ("dt", "Expected `datetime | None`, got `str`")
-        ]
-
-    async def test_module_unknown(self):
-        """A class of a module that is not imported is checked nonetheless."""
-        request_type = holding(int)
-        request_type.__module__ = "nowhere"
-
-        assert [path for path, _ in await findings(request_type("a"))] == ["field"]
+        assert [path for path, _ in await findings(Dated("a"))] == ["dt"]  # type: ignore[arg-type]
 
 
 ANNOTATIONS = st.recursive(
     st.sampled_from(
         [
-            *(int, str, bool, float, int | Name, Positive, Name),
-            *(Annotated[float, Meta(lt=2)], Literal["a", "b"], Literal[1, 2]),
+            *(int, str, bool, float, int | Name, Positive, Name, Line, set[str]),
+            *(Annotated[float, Meta(lt=2)], Literal["a", "b"], Literal[1, 2], Color),
         ]
     ),
     lambda inner: st.one_of(
         inner.map(lambda annotation: list[annotation]),  # type: ignore[valid-type]
-        inner.map(lambda annotation: dict[str, annotation]),  # type: ignore[valid-type]
         inner.map(lambda annotation: dict[Name, annotation]),  # type: ignore[valid-type]
         inner.map(lambda annotation: Annotated[list[annotation], Meta(max_length=2)]),  # type: ignore[valid-type]
+        inner.map(lambda annotation: tuple[int, annotation]),  # type: ignore[valid-type]
         inner.map(lambda annotation: Optional[annotation]),  # noqa: UP045
-        inner.map(lambda annotation: Union[Positive, list[annotation], bool]),  # type: ignore[valid-type]  # noqa: UP007
     ),
     max_leaves=4,
 )
-TEXTS = st.sampled_from(["", "a", "b", "too long"])
-BUILTINS = st.recursive(
-    st.one_of(
-        *(st.none(), st.booleans(), TEXTS, st.integers(-1, 3)),
-        *(st.sampled_from([-1.0, 1.5, 3.0]), st.integers()),
-    ),
+TEXTS = st.sampled_from(["", "a", "red", "too long"])
+SCALARS = st.one_of(
+    *(st.none(), st.booleans(), TEXTS, st.integers(-1, 3), st.integers()),
+    st.sampled_from([-1.0, 1.5, 3.0, Color.RED]),
+)
+VALUES = st.recursive(
+    SCALARS | st.builds(Line, SCALARS, SCALARS) | st.sets(TEXTS, max_size=2),
     lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(TEXTS, inner, max_size=3)
+        st.lists(inner, max_size=3),
+        st.tuples(inner, inner),
+        st.dictionaries(TEXTS, inner, max_size=3),
     ),
     max_leaves=4,
 )
-
-
-def accepts(annotation: Any, value: object) -> bool:
-    """Tell whether msgspec decodes a value as what is annotated."""
-    try:
-        msgspec.convert({"field": value}, holding(annotation))
-    except msgspec.ValidationError:
-        return False
-    return True
-
-
-def is_known(annotation: Any) -> bool:
-    try:
-        msgspec.json.Decoder(annotation)
-    except TypeError:
-        return False
-    return True
 
 
 class TestAgreement:
-    @given(ANNOTATIONS.filter(is_known), BUILTINS)
+    @given(ANNOTATIONS, VALUES)
     async def test_with_msgspec(self, annotation, value):
-        """What is found fine is what msgspec decodes without converting it."""
-        assert (await found(annotation, value) == []) == accepts(annotation, value)
-
-    @given(st.data(), ANNOTATIONS.filter(is_known))
-    async def test_with_types(self, data, annotation):
-        """What is of the annotated type is found fine, if it is within its bounds."""
-        value = data.draw(st.from_type(annotation))
-
-        assert (await found(annotation, value) == []) == accepts(annotation, value)
+        """Exactly what msgspec makes nothing of, once it is built in, is refused."""
+        try:
+            msgspec.convert(msgspec.to_builtins(value), annotation)
+        except msgspec.ValidationError:
+            assert await found(annotation, value) != []
+        else:
+            assert await found(annotation, value) == []
 
 
 class Meetings(dict[int, int]):
@@ -942,7 +499,6 @@ class Meetings(dict[int, int]):
 @dataclass(frozen=True)
 class Join(Command[Any]):
     meeting_id: Positive
-    user_id: int = 1
 
 
 @dataclass(frozen=True)
@@ -965,74 +521,40 @@ class MeetingIsOpen:
         return [("meeting_id", "There is no such meeting")]
 
 
-class UserIsKnown:
-    def validate(self, request: Join) -> Iterator[str]:
-        if request.user_id > 100:
-            yield "Strangers cannot join"
-
-
-def mediator_with(validation: ValidationMiddleware) -> Mediator:
-    mediator = Mediator()
-    mediator.container[Meetings] = Meetings({1: 0})
-    mediator.use(validation)
-
-    @mediator.handles(Join)
-    async def join(request: Join) -> str:
-        return "joined"
-
-    @mediator.handles(JoinLate)
-    async def join_late(request: JoinLate) -> str:
-        return "joined late"
-
-    return mediator
-
-
 class TestValidators:
-    async def test_class(self):
-        """A class is built by the container and asked; valid requests are handled."""
-        validation = ValidationMiddleware()
-        validation.bind(Join, MeetingIsOpen)
-        mediator = mediator_with(validation)
+    @pytest.fixture
+    def validation(self):
+        return ValidationMiddleware()
 
-        assert await mediator.send(Join(1)) == "joined"
+    async def test_class(self, validation):
+        """A class is built by the container and asked; valid requests are handled."""
+        validation.bind(Join, MeetingIsOpen)
+        mediator = mediator_for(Join, validation)
+        mediator.container[Meetings] = Meetings({1: 0})
+
+        assert await mediator.send(Join(1)) == Join(1)
         with pytest.raises(ValidationError) as caught:
             await mediator.send(Join(2))
         assert caught.value.findings == (("meeting_id", "There is no such meeting"),)
 
-    async def test_all(self):
-        """All validators are asked, in the order of binding; one error says it all."""
-        validation = ValidationMiddleware()
-        validation.bind(Join, UserIsKnown)
-        validation.bind(Join, MeetingIsOpen)
-
-        with pytest.raises(ValidationError) as caught:
-            await mediator_with(validation).send(Join(2, 101))
-        assert caught.value.findings == (
-            ("", "Strangers cannot join"),
-            ("meeting_id", "There is no such meeting"),
-        )
-
-    async def test_injected_function(self):
-        """A function's parameters after the request are injected."""
-        validation = ValidationMiddleware()
+    async def test_function(self, validation):
+        """A function is given the request, and its other parameters are injected."""
 
         @validation.validates(Join)
         async def is_open(request: Join, meetings: Meetings) -> str | None:
             return None if request.meeting_id in meetings else "No such meeting"
 
-        mediator = mediator_with(validation)
+        mediator = mediator_for(Join, validation)
+        mediator.container[Meetings] = Meetings({1: 0})
 
-        assert await mediator.send(Join(1)) == "joined"
+        assert await mediator.send(Join(1)) == Join(1)
         with pytest.raises(ValidationError, match="No such meeting"):
             await mediator.send(Join(2))
+        assert await is_open(Join(2), Meetings()) == "No such meeting"
 
-    async def test_bound_to_base(self):
-        """A validator of a base type is asked as well; each validator once."""
+    async def test_which(self, validation):
+        """Those of the type and of its bases are asked, each once, as bound."""
         asked: list[str] = []
-        validation = ValidationMiddleware()
-
-        def never(request: Leave) -> None:
-            asked.append("never")
 
         def join(request: Join) -> None:
             asked.append("join")
@@ -1041,43 +563,33 @@ class TestValidators:
             asked.append("late")
 
         validation.bind(JoinLate, late)
-        validation.bind(Leave, never)
+        validation.bind(Leave, lambda request: asked.append("leave"))
         validation.bind(Join, join)
-        validation.bind(JoinLate, join)
-        await validation(JoinLate(1), Handled())
+        validation.bind(Join, late)
 
+        assert await findings(JoinLate(1), validation) == []
         assert asked == ["late", "join"]
 
-    async def test_annotations_first(self):
+    async def test_annotations_first(self, validation):
         """Validators are spared requests whose annotations do not hold."""
-        validation = ValidationMiddleware()
+        validation.bind(Join, lambda request: pytest.fail("asked"))
 
-        @validation.validates(Join)
-        def never(request: Join) -> None:
-            pytest.fail("asked")
+        assert await findings(Join(0), validation) == [
+            ("meeting_id", "Expected `int` >= 1")
+        ]
 
-        with pytest.raises(ValidationError, match=r"meeting_id: Expected `int` >= 1"):
-            await validation(Join(0), Handled())
-
-    async def test_raising(self):
+    async def test_raising(self, validation):
         """What a validator raises passes as it is."""
-        validation = ValidationMiddleware()
 
         @validation.validates(Join)
         def failing(request: Join) -> None:
             raise ValueError("mistake")  # noqa: EM101
 
         with pytest.raises(ValueError, match=r"^mistake$"):
-            await validation(Join(1), Handled())
+            await findings(Join(1), validation)
 
-    async def test_answers(self):
+    async def test_answers(self, validation):
         """Findings may be returned or yielded, alone or several, sync or async."""
-
-        def nothing(request: Join) -> None:
-            pass
-
-        def sentence(request: Join) -> str:
-            return "a"
 
         def pair(request: Join) -> tuple[str, str]:
             return "field", "b"
@@ -1095,73 +607,49 @@ class TestValidators:
         async def awaited_generator(request: Join) -> Iterator[str]:
             return iter(["h"])
 
-        validation = ValidationMiddleware()
         for validator in (
-            *(nothing, sentence, pair, several, generator),
+            *(lambda _: None, lambda _: "a", pair, several, generator),
             *(async_generator, awaited_generator),
         ):
             validation.bind(Join, validator)
 
-        with pytest.raises(ValidationError) as caught:
-            await validation(Join(1), Handled())
-        assert caught.value.findings == (
+        assert await findings(Join(1), validation) == [
             *(("", "a"), ("field", "b"), ("", "c"), ("field", "d")),
             *(("", "e"), ("field", "f"), ("", "g"), ("", "h")),
-        )
+        ]
 
-    @pytest.mark.parametrize(
-        "answer", [False, True, 7, ("a", "b", "c"), ("a", 1), [False]]
-    )
-    async def test_no_finding(self, answer):
+    @pytest.mark.parametrize("answer", [False, ("a", 1), [7]])
+    async def test_no_finding(self, validation, answer):
         """An answer that says nothing is an error, and not taken for a yes."""
-        validation = ValidationMiddleware()
+        validation.bind(Join, lambda request: answer)
 
-        @validation.validates(Join)
-        def answering(request: Join) -> Any:
-            return answer
+        with pytest.raises(BindingError, match=r"<lambda> answered with a "):
+            await findings(Join(1), validation)
 
-        with pytest.raises(BindingError, match=r"answering answered with a "):
-            await validation(Join(1), Handled())
-
-    @pytest.mark.parametrize(
-        "validator", [Session, Session(), MeetingIsOpen(Meetings()), "text", None]
-    )
-    def test_no_validator(self, validator):
+    @pytest.mark.parametrize("validator", [Session, MeetingIsOpen(Meetings())])
+    def test_no_validator(self, validation, validator):
         """What is no validator is refused at once, with what to do about it."""
         with pytest.raises(BindingError, match="is not a validator: bind a class"):
-            ValidationMiddleware().bind(Join, validator)
+            validation.bind(Join, validator)
 
-    def test_wrong_signature(self):
+    def test_wrong_signature(self, validation):
         """What cannot be called with a request is refused at once."""
 
         class Validator:
             def validate(self) -> None: ...
 
         for validator in (Validator, lambda: None):
-            with pytest.raises(
-                BindingError, match="cannot validate: it is called with"
-            ):
-                ValidationMiddleware().bind(Join, validator)
+            with pytest.raises(BindingError, match="cannot validate: it is called "):
+                validation.bind(Join, validator)
 
-    def test_no_type(self):
+    def test_no_type(self, validation):
         """Validators are bound to classes alone."""
         with pytest.raises(BindingError, match="'Join' is not a type"):
-            ValidationMiddleware().bind("Join", UserIsKnown)
+            validation.bind("Join", MeetingIsOpen)
 
-    def test_decorated_function(self):
-        """A function stays as it is, so that it can be called in a test."""
-        validation = ValidationMiddleware()
-
-        @validation.validates(Join)
-        def checking(request: Join) -> str:
-            return "finding"
-
-        assert checking(Join(1)) == "finding"
-
-    async def test_bound_too_late(self):
+    async def test_too_late(self, validation):
         """Binding after the first request is an error: some were not validated."""
-        validation = ValidationMiddleware()
-        await validation(Join(1), Handled())
+        await findings(Join(1), validation)
 
-        with pytest.raises(InUseError, match="UserIsKnown comes too late"):
-            validation.bind(Join, UserIsKnown)
+        with pytest.raises(InUseError, match="MeetingIsOpen comes too late"):
+            validation.bind(Join, MeetingIsOpen)
