@@ -340,8 +340,6 @@ async def _close(
     try:
         await scope.close(error)
     except Exception as closing_error:  # noqa: BLE001  # other events go on
-        if closing_error is error:
-            return ()
         collector.events = None
         return (_failure(event, None, closing_error),)
     finally:
