@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import tracemalloc
 from contextlib import suppress
@@ -17,6 +18,7 @@ from diator import (
     NotificationEvent,
     RequestHandler,
 )
+from diator.events.collector import Collector
 from diator.exceptions import EventsError, HandlerNotFoundError
 
 SENDS = 100_000
@@ -51,6 +53,11 @@ class RaiseFailingTwice(Command):
 
 class RaiseUnencodable(Command):
     pass
+
+
+@dataclass(frozen=True)
+class Round(Command):
+    left: int
 
 
 class Unbound(Command):
@@ -186,6 +193,32 @@ class TestMemory:
 
         assert after - before < KEPT_BYTES
 
+    async def test_rounds_that_start_the_next_one(self):
+        """A job whose every round starts the next one holds on to none of them."""
+        mediator = Mediator()
+        tasks = set()
+        kept = []
+        done = asyncio.Event()
+
+        @mediator.handles(Round)
+        async def handle(request):
+            if request.left:
+                task = asyncio.create_task(mediator.send(Round(request.left - 1)))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+                await asyncio.sleep(0)
+                return
+            gc.collect()
+            kept.extend(
+                thing for thing in gc.get_objects() if isinstance(thing, Collector)
+            )
+            done.set()
+
+        await mediator.send(Round(100))
+        await done.wait()
+
+        assert len(kept) < 10
+
 
 class TestGarbage:
     @pytest.fixture(autouse=True)
@@ -201,6 +234,17 @@ class TestGarbage:
         gc.collect()
 
         await send_many(mediator, request_type, FEWER_SENDS)
+
+        assert gc.collect() == 0
+
+    @pytest.mark.parametrize("request_type", [Greet, Notify, Outer])
+    async def test_tasks(self, mediator, request_type):
+        """Nor does a task that has sent a request."""
+        await asyncio.create_task(mediator.send(request_type()))
+        gc.collect()
+
+        for _ in range(10):
+            await asyncio.create_task(mediator.send(request_type()))
 
         assert gc.collect() == 0
 

@@ -68,6 +68,12 @@ class TestAdapted:
         ):
             adapted(nonsense)
 
+    @pytest.mark.parametrize("adapter", [LagomContainer, DishkaContainer])
+    def test_class_instead_of_instance(self, adapter):
+        """So is the class of an adapter."""
+        with pytest.raises(ConfigurationError):
+            adapted(adapter)
+
     def test_shared(self):
         """A mediator and an emitter with one lagom container share one adapter."""
         container = lagom.Container()

@@ -130,6 +130,22 @@ class TestSend:
 
         assert engine is handler.session.engine
 
+    async def test_middleware_of_a_send(self, provider):
+        """A middleware's class lasts, and is refused where it belongs to a send."""
+
+        class Keeping:
+            def __init__(self, session: Session): ...
+
+            async def __call__(self, request, handle): ...
+
+        provider.provide(Keeping)
+        mediator = Mediator(container=DishkaContainer(make_async_container(provider)))
+        mediator.bind(Ask, Handler)
+        mediator.use(Keeping)
+
+        with pytest.raises(UnresolvableError, match="a middleware lasts"):
+            await mediator.send(Ask())
+
     async def test_event_handler(self, mediator):
         """An event handler is built in the scope of its event."""
         Listener.heard = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import pytest
 
 from diator.container.injection import arguments_factory, injected_parameters
@@ -134,6 +136,31 @@ class TestInjectedParameters:
 
         with pytest.raises(UnresolvableError, match=r"function.*'thing'.*annotation"):
             parameters(function)
+
+    def test_positional_only(self):
+        """So is one that cannot be passed by name."""
+
+        def function(clock: Clock, /): ...
+
+        with pytest.raises(UnresolvableError, match=r"function.*'clock'.*positional"):
+            parameters(function)
+
+    def test_unreadable(self):
+        """A type that is not there when the program runs is told."""
+
+        def function(clock: DoesNotExist): ...  # noqa: F821  # it is the point
+
+        with pytest.raises(
+            UnresolvableError, match=r"parameters of .*function.*DoesNotExist"
+        ):
+            parameters(function)
+
+    def test_annotated(self):
+        """What is noted beside a type does not matter."""
+
+        def function(clock: Annotated[Clock, "the time"]): ...
+
+        assert parameters(function) == {"clock": Clock}
 
 
 class TestArgumentsFactory:

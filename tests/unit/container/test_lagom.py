@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from typing import Any, NewType, Optional, Protocol
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any, Generic, NewType, Optional, Protocol, TypeVar
 
 import lagom
 import pytest
@@ -15,6 +20,8 @@ from diator import Mediator, Request, RequestHandler
 from diator.container.lagom import LagomContainer
 from diator.container.protocol import Scoped
 from diator.exceptions import BindingError, ConfigurationError, UnresolvableError
+
+T = TypeVar("T")
 
 built: list[str] = []
 """The names of the classes that were built, in this order."""
@@ -450,6 +457,11 @@ class Farm(Part):
         self.hen = hen
 
 
+class PositionalOnly(Part):
+    def __init__(self, clock: Clock, /):
+        self.clock = clock
+
+
 class TestUnresolvable:
     @pytest.mark.parametrize(
         "dependency, told",
@@ -467,6 +479,7 @@ class TestUnresolvable:
             (Unreadable, ["Unreadable", "DoesNotExist"]),
             (Hen, ["Hen → Egg → Hen"]),
             (Farm, ["Farm", "'hen'", "Hen → Egg → Hen"]),
+            (PositionalOnly, ["PositionalOnly", "'clock'", "positional-only"]),
             (str, ["str", "a class of your own"]),
         ],
     )
@@ -491,6 +504,72 @@ class TestUnresolvable:
 
         with pytest.raises(UnresolvableError, match="Clock → FakeClock → Clock"):
             container.check(Clock)
+
+
+class Box(Generic[T]):
+    pass
+
+
+class GenericService(Part):
+    def __init__(self, box: Box[int]):
+        self.box = box
+
+
+class CallableDefault(Part):
+    def __init__(self, now: Callable[[], datetime] = datetime.now):
+        self.now = now
+
+
+class UnionDefault(Part):
+    def __init__(self, size: int | str = 3):
+        self.size = size
+
+
+class Mode(Enum):
+    FAST = 1
+
+
+class EnumDefault(Part):
+    def __init__(self, mode: Mode = Mode.FAST):
+        self.mode = mode
+
+
+class Node(Part):
+    def __init__(self, parent: Node = None):
+        self.parent = parent
+
+
+@dataclass
+class ListDefault:
+    items: list[int] = field(default_factory=list)
+
+
+class TestUnusualParameters:
+    @pytest.mark.parametrize(
+        "dependency",
+        [
+            GenericService,
+            CallableDefault,
+            UnionDefault,
+            EnumDefault,
+            Node,
+            ListDefault,
+        ],
+    )
+    def test_built(self, dependency):
+        """A parameter whose type cannot be built keeps its default, if it has one."""
+        container = LagomContainer()
+
+        container.check(dependency)
+
+        assert isinstance(container.factory(dependency)(), dependency)
+
+    def test_explicit_container(self):
+        """An explicit container refuses what is not registered in it."""
+        container = LagomContainer(lagom.ExplicitContainer())
+
+        with pytest.raises(UnresolvableError, match="how to build Engine"):
+            container.check(Engine)
 
 
 class TestRegistration:
@@ -568,6 +647,11 @@ class UnitOfWork(Part):
         ledger.append(f"close {error!r}")
 
 
+class Transaction(UnitOfWork):
+    def __init__(self, engine: Engine):
+        self.engine = engine
+
+
 ledger: list[str] = []
 """What was opened and closed, in this order."""
 
@@ -609,6 +693,11 @@ class Sessions:
 @dataclass(frozen=True)
 class Ask(Request[object]):
     """Answered with what its handler was built from."""
+
+
+@dataclass(frozen=True)
+class AskWithin(Request[object]):
+    """Sent while another request is handled."""
 
 
 OPENERS = [
@@ -681,6 +770,67 @@ class TestScoped:
         assert opened_with[0] is engine
         assert isinstance(opened_with[1], Clock)
         assert opened_with[2] == 3
+
+    async def test_injected_parameters_of_a_class(self):
+        """So is what a class needs that is a context manager itself."""
+
+        mediator = Mediator()
+        mediator.container.scoped(Transaction, Transaction)
+
+        @mediator.handles(Ask)
+        async def answer(request, transaction: Transaction):
+            return transaction.engine
+
+        assert isinstance(await mediator.send(Ask()), Engine)
+
+    async def test_injected_parameters_of_a_partial(self):
+        """A generator function may have some of its parameters already."""
+
+        def open_session(size, engine: Engine):
+            yield size, engine
+
+        mediator = Mediator()
+        mediator.container.scoped(Session, functools.partial(open_session, 3))
+
+        @mediator.handles(Ask)
+        async def answer(request, session: Session):
+            return session
+
+        size, engine = await mediator.send(Ask())
+
+        assert size == 3
+        assert isinstance(engine, Engine)
+
+    def test_unresolvable_parameters(self):
+        """What it takes to open a resource is checked along with it."""
+
+        async def open_session(url: str):
+            yield Session(url)
+
+        container = LagomContainer()
+        container.scoped(Session, open_session)
+
+        with pytest.raises(UnresolvableError, match="'url'"):
+            container.check(Session)
+
+    async def test_circle_of_resources(self):
+        """Resources that need each other are refused, instead of waiting forever."""
+
+        async def open_session(connection: Connection):
+            yield Session(connection)
+
+        async def open_connection(session: Session):
+            yield Connection()
+
+        mediator = Mediator()
+        mediator.container.scoped(Session, open_session)
+        mediator.container.scoped(Connection, open_connection)
+
+        @mediator.handles(Ask)
+        async def answer(request, session: Session): ...
+
+        with pytest.raises(UnresolvableError, match="Session → Connection → Session"):
+            await asyncio.wait_for(mediator.send(Ask()), 1)
 
     async def test_resource_of_resources(self):
         """A resource opened from another is closed before it, and shares it."""
@@ -919,3 +1069,111 @@ class TestScoped:
         with pytest.raises(ConnectionError, match="Session"):
             await mediator.send(Ask())
         assert ledger == ["open", "close ConnectionError('Session')"]
+
+    async def test_swallowing_resource(self):
+        """A resource that swallows the failure does not have the others commit."""
+        mediator = Mediator()
+        mediator.container.scoped(Session, open_async)
+
+        async def open_connection():
+            try:
+                yield Connection()
+            except ValueError:
+                ledger.append("swallow")
+
+        mediator.container.scoped(Connection, open_connection)
+
+        @mediator.handles(Ask)
+        async def answer(request, session: Session, connection: Connection):
+            raise ValueError(request)
+
+        with pytest.raises(ValueError, match="Ask"):
+            await mediator.send(Ask())
+        assert ledger == ["open", "swallow", "close ValueError(Ask())"]
+
+    @pytest.mark.parametrize("dependency", [str, int])
+    def test_indistinguishable(self, dependency):
+        """A type that lagom cannot tell from others is refused, with the remedy."""
+        with pytest.raises(BindingError, match="a class of your own"):
+            LagomContainer().scoped(dependency, open_async)
+
+    def test_singleton_with_default(self):
+        """A singleton that could do without a resource is refused all the same."""
+
+        class Lenient:
+            def __init__(self, session: Session | None = None): ...
+
+        container = LagomContainer()
+        container.scoped(Session, open_async)
+        container[Lenient] = lagom.Singleton(Lenient)
+
+        with pytest.raises(UnresolvableError, match="is a singleton and needs Session"):
+            container.check(Lenient)
+
+    async def test_singleton_by_function(self):
+        """A singleton whose function asks for a resource is refused, too."""
+        mediator = Mediator()
+        mediator.container.scoped(Session, open_async)
+        mediator.container[Repository] = lagom.Singleton(
+            lambda c: Repository(c[Session])
+        )
+
+        @mediator.handles(AskWithin)
+        async def answer_within(request, repository: Repository): ...
+
+        @mediator.handles(Ask)
+        async def answer(request, session: Session):
+            await mediator.send(AskWithin())
+
+        with pytest.raises(UnresolvableError, match="parameter of a handler"):
+            await mediator.send(Ask())
+
+    async def test_middleware_of_a_nested_send(self):
+        """A middleware's class does not keep a resource that is open already."""
+
+        class Middleware:
+            def __init__(self, session: Session): ...
+
+            async def __call__(self, request, handle): ...
+
+        mediator = Mediator()
+        mediator.container.scoped(Session, open_async)
+        mediator.use(Middleware, only=AskWithin)
+
+        @mediator.handles(AskWithin)
+        async def answer_within(request): ...
+
+        @mediator.handles(Ask)
+        async def answer(request, session: Session):
+            await mediator.send(AskWithin())
+
+        with pytest.raises(UnresolvableError, match="a middleware lasts"):
+            await mediator.send(Ask())
+
+    async def test_clone(self):
+        """A clone opens the resources of the container that it was cloned from."""
+        original = lagom.Container()
+        LagomContainer.of(original).scoped(Session, open_async)
+        mediator = Mediator(container=original.clone())
+
+        @mediator.handles(Ask)
+        async def answer(request, session: Session):
+            return session
+
+        assert isinstance(await mediator.send(Ask()), Session)
+        assert ledger == ["open", "close None"]
+
+    async def test_clone_that_overrides(self):
+        """What a clone has instead of a resource is not opened."""
+        original = lagom.Container()
+        LagomContainer.of(original).scoped(Session, open_async)
+        clone = original.clone()
+        clone[Session] = session = Session()
+        mediator = Mediator(container=clone)
+
+        @mediator.handles(Ask)
+        async def answer(request, session: Session):
+            return session
+
+        assert await mediator.send(Ask()) is session
+        assert ledger == []

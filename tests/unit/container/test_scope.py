@@ -800,6 +800,69 @@ class TestOutlived:
         with pytest.raises(NoSendError, match="has ended"):
             await tasks[0]
 
+    async def test_scope_of_an_event(self, mediator, sessions):
+        """Nor does it find the scope of an event that is being handled."""
+        emitting, asked = asyncio.Event(), asyncio.Event()
+        tasks = []
+
+        async def ask_later():
+            await emitting.wait()
+            try:
+                return await current_scope().get(Session)
+            finally:
+                asked.set()
+
+        @mediator.handles(Happened)
+        async def hear(event, session: Session):
+            emitting.set()
+            await asked.wait()
+
+        @mediator.handles(Ask)
+        async def answer(request):
+            tasks.append(asyncio.create_task(ask_later()))
+            collect(Happened())
+
+        await mediator.send(Ask())
+
+        with pytest.raises(NoSendError):
+            await tasks[0]
+
+    async def test_part_of_a_send(self, mediator, sessions):
+        """A part of a send that outlives it has no scope, either."""
+        inside, over = asyncio.Event(), asyncio.Event()
+        tasks = []
+
+        async def accept(request, handle):
+            tasks.append(asyncio.create_task(handle(request)))
+            await inside.wait()
+
+        @mediator.handles(Ask)
+        async def answer(request):
+            inside.set()
+            await over.wait()
+            return current_scope()
+
+        mediator.use(accept)
+        await mediator.send(Ask())
+        over.set()
+
+        with pytest.raises(NoSendError, match="its scope is closed"):
+            await tasks[0]
+
+    async def test_closed_scope(self, mediator, sessions):
+        """A scope that somebody has kept opens nothing more."""
+        scopes = []
+
+        @mediator.handles(Ask)
+        async def answer(request):
+            scopes.append(current_scope())
+
+        await mediator.send(Ask())
+
+        with pytest.raises(NoSendError, match="the scope is closed"):
+            await scopes[0].get(Session)
+        assert sessions.story == ""
+
     async def test_send(self, mediator, sessions):
         """A request that such a task sends has a scope of its own."""
         over = asyncio.Event()

@@ -17,7 +17,13 @@ from diator import (
     MiddlewareChain,
     collect,
 )
-from diator.exceptions import EventError, EventsError, UnresolvableError
+from diator.exceptions import (
+    ConfigurationError,
+    EventError,
+    EventsError,
+    NotAMessageError,
+    UnresolvableError,
+)
 from diator.middlewares.base import Handle
 from diator.middlewares.event_collection import EventCollectionMiddleware
 from tests.unit.fakes import (
@@ -213,6 +219,24 @@ class TestEventEmitter:
         assert letters == ["try", "try"]
         assert broker.names == ["it"]
 
+    async def test_retried_event_drops_what_failed(self):
+        """What a middleware around an event raised in a failed try is dropped."""
+        tries: list[str] = []
+        emitter, letters = writing(message_broker=FakeBroker())
+
+        async def collect_and_fail_once(event: Any, handle: Handle) -> None:
+            tries.append("again")
+            collect(Happened(f"try {len(tries)}"))
+            if len(tries) == 1:
+                raise FailedError
+            await handle(event)
+
+        emitter.use(Retrying(), only=Announced)
+        emitter.use(collect_and_fail_once, only=Announced)
+        await emitter.emit(Announced(name="it"))
+
+        assert letters == ["try 2"]
+
     async def test_middleware_says_what_became_of_the_event(self):
         """An error that tells of the event already is told as it was raised."""
         emitter = EventEmitter()
@@ -336,6 +360,51 @@ class TestEventEmitter:
         assert heard == ["cause", "other"]
         causes = [type(failure.__cause__) for failure in caught.value.exceptions]
         assert causes.count(FailedError) == 2
+
+    async def test_failure_beside_a_scope_that_cannot_be_closed(self):
+        """A handler that failed is told of although the scope failed, too."""
+        mediator = Mediator()
+
+        async def session() -> AsyncGenerator[Session]:
+            try:
+                yield Session()
+            finally:
+                raise ConnectionError
+
+        mediator.container.scoped(Session, session)
+
+        @mediator.handles(Happened)
+        async def fail(event: Happened, session: Session) -> None:
+            raise FailedError
+
+        @mediator.handles(Happened)
+        async def hear(event: Happened) -> None: ...
+
+        with pytest.raises(EventsError) as caught:
+            await mediator.event_emitter.emit(Happened("it"))
+
+        causes = [type(failure.__cause__) for failure in caught.value.exceptions]
+        assert causes == [FailedError, ConnectionError]
+
+    @pytest.mark.parametrize(
+        "options, told",
+        [
+            ({"failures": "ignore"}, "'raise' or 'log', not 'ignore'"),
+            ({"cascade_limit": 0}, "at least 1, not 0"),
+        ],
+    )
+    def test_bad_options(self, options: dict[str, Any], told: str):
+        """What cannot work is refused early."""
+        with pytest.raises(ConfigurationError, match=told):
+            EventEmitter(**options)
+
+    async def test_class_instead_of_an_event(self):
+        """A class that is emitted instead of an event is told of."""
+        with pytest.raises(EventsError) as caught:
+            await EventEmitter().emit(Happened)  # type: ignore[arg-type]  # on purpose
+
+        [failure] = caught.value.exceptions
+        assert isinstance(failure.__cause__, NotAMessageError)
 
     async def test_many_mediators(self):
         """One emitter serves several mediators."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from lagom import Singleton
@@ -157,6 +160,48 @@ WAYS = [
 KEPT = [way for way in WAYS if way is not OriginalWithNewLists]
 
 
+def add_in_place(handler: Any, event: Event) -> None:
+    handler._events += [event]
+
+
+def add(handler: Any, event: Event) -> None:
+    handler._events = handler._events + [event]  # noqa: RUF005  # the other spelling is tested, too
+
+
+def unpack(handler: Any, event: Event) -> None:
+    handler._events = [*handler._events, event]
+
+
+def copy_by_method(handler: Any, event: Event) -> None:
+    handler._events = handler._events.copy()
+    handler._events.append(event)
+
+
+def copy_by_module(handler: Any, event: Event) -> None:
+    handler._events = copy.copy(handler._events)
+    handler._events.append(event)
+
+
+def copy_by_slice(handler: Any, event: Event) -> None:
+    handler._events = handler._events[:]
+    handler._events.append(event)
+
+
+def insert(handler: Any, event: Event) -> None:
+    handler._events.insert(0, event)
+
+
+CHANGES = [
+    add_in_place,
+    add,
+    unpack,
+    copy_by_method,
+    copy_by_module,
+    copy_by_slice,
+    insert,
+]
+
+
 class TestLaw05RaisingEvents:
     @pytest.mark.parametrize("handler", WAYS)
     async def test_ways(self, handler: type):
@@ -240,6 +285,69 @@ class TestLaw05RaisingEvents:
         await listening.mediator.event_emitter.emit(Happened("cause"))
 
         assert listening.heard == ["cause", "effect"]
+
+    async def test_assigned_again(self):
+        """Assigning the events so far and one more raises each once."""
+
+        class Reassigning(RequestHandler[Do, None]):
+            async def handle(self, request: Do) -> None:
+                self.events = [*self.events, Happened("a")]
+                self.events = [*self.events, Happened("b")]
+
+        listening = Listening()
+        listening.mediator.bind(Do, Reassigning)
+        await listening.mediator.send(Do())
+
+        assert listening.heard == ["a", "b"]
+
+    @pytest.mark.parametrize("change", CHANGES)
+    async def test_own_list_is_a_list(self, change: Callable[[Any, Event], None]):
+        """A handler does with its own list whatever lists can do."""
+
+        class Changing(Original):
+            async def handle(self, request: Do) -> None:
+                change(self, Happened("it"))
+
+        listening = Listening()
+        listening.mediator.bind(Do, Changing)
+        await listening.mediator.send(Do())
+
+        assert listening.heard == ["it"]
+
+    async def test_own_list_filled_in_constructor(self):
+        """Events that its own list has from the constructor leave, too, and first."""
+
+        class Eager(Original):
+            def __init__(self) -> None:
+                self._events = [Happened("constructor")]
+
+            async def handle(self, request: Do) -> None:
+                self._events.append(Happened("handle"))
+
+        listening = Listening()
+        listening.mediator.bind(Do, Eager)
+        await listening.mediator.send(Do())
+
+        assert listening.heard == ["constructor", "handle"]
+
+    async def test_kept_handler_that_gives_copies(self):
+        """A kept handler whose `events` is a copy each time raises each once."""
+
+        class Copying(Original):
+            @property
+            def events(self) -> list[Event]:
+                return list(self._events)
+
+            async def handle(self, request: Do) -> None:
+                self._events.append(Happened(request.name))
+
+        listening = Listening()
+        listening.mediator.container[Copying] = Singleton(Copying)
+        listening.mediator.bind(Do, Copying)
+        await listening.mediator.send(Do("a"))
+        await listening.mediator.send(Do("b"))
+
+        assert listening.heard == ["a", "b"]
 
     async def test_outside_a_send(self):
         """Where no send is running an event cannot be raised, instead of being lost."""

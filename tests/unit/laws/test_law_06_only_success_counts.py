@@ -405,3 +405,51 @@ class TestLaw06OnlySuccessCounts:
         await listening.mediator.send(Do("good"))
 
         assert listening.heard == ["good"]
+
+    async def test_kept_handler_with_slots(self):
+        """So does one that has its list in a slot."""
+
+        class Slotted(RequestHandler[Do, None]):
+            __slots__ = ("_events",)
+
+            def __init__(self) -> None:
+                self._events: list[Any] = []
+
+            @property
+            def events(self) -> list[Any]:
+                return self._events
+
+            async def handle(self, request: Do) -> None:
+                self._events.append(Happened(request.name))
+                if request.name == "bad":
+                    raise FailedError
+
+        listening = Listening()
+        listening.mediator.container[Slotted] = Slotted()
+        listening.mediator.bind(Do, Slotted)
+        with pytest.raises(FailedError):
+            await listening.mediator.send(Do("bad"))
+        await listening.mediator.send(Do("good"))
+
+        assert listening.heard == ["good"]
+
+    async def test_events_of_a_class_attribute(self):
+        """A list that belongs to the class is left as it was found."""
+        shared: list[Any] = []
+
+        class Sharing(RequestHandler[Do, None]):
+            events = shared  # type: ignore[assignment]  # on purpose
+
+            async def handle(self, request: Do) -> None:
+                self.events.append(Happened(request.name))
+                if request.name == "bad":
+                    raise FailedError
+
+        listening = Listening()
+        listening.mediator.bind(Do, Sharing)
+        with pytest.raises(FailedError):
+            await listening.mediator.send(Do("bad"))
+        await listening.mediator.send(Do("good"))
+
+        assert listening.heard == ["good"]
+        assert shared == []

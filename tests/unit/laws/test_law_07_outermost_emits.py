@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from diator import Command, EventEmitter, EventMap, Mediator, collect
+from diator import Command, Event, EventEmitter, EventMap, Mediator, collect
+from diator.exceptions import EventsError, NoSendError
 from diator.middlewares.base import Handle
-from tests.unit.fakes import Do, FailedError, Happened, Listening, pause
+from tests.unit.fakes import Announced, Do, FailedError, Happened, Listening, pause
 
 
 class Inner(Command):
@@ -392,6 +394,99 @@ class TestLaw07OutermostEmits:
             "inner 1",
             "inner 2",
         ]
+
+    async def test_tasks_of_event_handlers(self):
+        """So does a send in a task that the handler of an event awaits."""
+        listening = Listening()
+
+        @listening.mediator.handles(Do)
+        async def handle(request: Do) -> None:
+            collect(Happened(f"{request.name} 1"))
+            collect(Happened(f"{request.name} 2"))
+
+        @listening.mediator.handles(Happened)
+        async def react(event: Happened) -> None:
+            if event.name == "outer 1":
+                await asyncio.create_task(listening.mediator.send(Do("inner")))
+                listening.heard.append("inner is done")
+
+        await listening.mediator.send(Do("outer"))
+
+        assert listening.heard == [
+            "outer 1",
+            "inner is done",
+            "outer 2",
+            "inner 1",
+            "inner 2",
+        ]
+
+    @pytest.mark.parametrize("event", [Announced(name="it"), Happened("bad")])
+    async def test_collecting_while_the_send_emits(self, event: Event):
+        """A task left behind cannot raise an event while its send emits."""
+        emitting, done = asyncio.Event(), asyncio.Event()
+        heard: list[str] = []
+
+        async def late() -> None:
+            await emitting.wait()
+            try:
+                collect(Happened("late"))
+            finally:
+                done.set()
+
+        class Waiting:
+            async def publish(self, messages: Any, /) -> list[None]:
+                emitting.set()
+                await done.wait()
+                return [None for _ in messages]
+
+        mediator = Mediator(message_broker=Waiting())
+        tasks: list[asyncio.Task[None]] = []
+
+        @mediator.handles(Happened)
+        async def hear(event: Happened) -> None:
+            heard.append(event.name)
+            if event.name == "bad":
+                emitting.set()
+                await done.wait()
+                raise FailedError
+
+        @mediator.handles(Do)
+        async def handle(request: Do) -> None:
+            tasks.append(asyncio.create_task(late()))
+            collect(event)
+
+        with suppress(EventsError):
+            await mediator.send(Do())
+        with pytest.raises(NoSendError):
+            await tasks[0]
+
+        assert "late" not in heard
+
+    async def test_attempt_in_the_background(self):
+        """Events of a part that ends after its send are refused, not lost."""
+        listening = Listening()
+        tasks: list[asyncio.Task[Any]] = []
+        inside, over = asyncio.Event(), asyncio.Event()
+
+        async def accept(request: Any, handle: Handle) -> str:
+            tasks.append(asyncio.create_task(handle(request)))
+            await inside.wait()
+            return "accepted"
+
+        listening.mediator.use(accept)
+
+        @listening.mediator.handles(Do)
+        async def handle(request: Do) -> None:
+            inside.set()
+            collect(Happened("it"))
+            await over.wait()
+
+        assert await listening.mediator.send(Do()) == "accepted"
+        over.set()
+        with pytest.raises(NoSendError, match="has to await what it starts"):
+            await tasks[0]
+
+        assert listening.heard == []
 
     async def test_emitting_oneself(self):
         """What is given to the emitter itself is emitted at once, not collected."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 import pytest
@@ -129,6 +130,28 @@ class TestLaw08OrderOfEmission:
         assert isinstance(error.event, Ping)
         assert "Ping → Pong → Happened → Ping" in str(error)
         assert caught.value.response == "answer"
+
+    async def test_endless_cascade_through_tasks(self):
+        """It is cut off as well if each round is a send in a task of its own."""
+        mediator = Mediator()
+        rounds: list[str] = []
+
+        @mediator.handles(Do)
+        async def handle(request: Do) -> None:
+            collect(Ping())
+
+        @mediator.handles(Ping)
+        async def ping(event: Ping) -> None:
+            rounds.append("again")
+            if len(rounds) > RECURRENCES:
+                pytest.fail("it has no end")
+            await asyncio.create_task(mediator.send(Do()))
+
+        with pytest.raises(EventsError) as caught:
+            await mediator.send(Do())
+
+        [error] = caught.value.exceptions
+        assert isinstance(error, CascadeError)
 
     @pytest.mark.parametrize("limit", [1, 2, 5])
     async def test_bound(self, limit: int):

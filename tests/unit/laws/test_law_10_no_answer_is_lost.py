@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 import pytest
@@ -115,6 +116,45 @@ class TestLaw10NoAnswerIsLost:
             EventPublishingError,
         ]
         assert [member.event.name for member in error.exceptions] == ["a", "b"]
+
+    @pytest.mark.parametrize("results", [None, [], [None, None]])
+    async def test_broker_that_breaks_its_contract(self, results: Any):
+        """A broker without one result for each event has told of none of them."""
+
+        class Careless:
+            async def publish(self, messages: Any, /) -> Any:
+                return results
+
+        mediator = Mediator(message_broker=Careless())
+
+        @mediator.handles(Do)
+        async def handle(request: Do) -> str:
+            collect(Announced(name="it"))
+            return "answer"
+
+        error = await failure_of(mediator)
+
+        assert error.response == "answer"
+        [member] = error.exceptions
+        assert isinstance(member, EventPublishingError)
+
+    async def test_handler_without_a_name(self):
+        """A handler that has no name of its own is told of as well."""
+
+        async def fail(prefix: str, event: Happened) -> None:
+            raise FailedError
+
+        handler = partial(fail, "x")
+        mediator = Mediator(message_broker=FakeBroker())
+        mediator.bind(Do, Answering)
+        mediator.event_emitter.event_map.bind(Happened, handler)
+
+        error = await failure_of(mediator)
+
+        assert error.response == "answer to it"
+        [member] = error.exceptions
+        assert isinstance(member, EventHandlingError)
+        assert member.handler is handler
 
     async def test_no_broker(self):
         """Without a broker an event for it is a failure that says what to do."""

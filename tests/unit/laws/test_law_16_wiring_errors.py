@@ -250,6 +250,20 @@ class TestLaw16WiringErrors:
         ):
             await mediator.send(Do())
 
+    def test_parameters_for_type_checkers_alone(self):
+        """A parameter whose type is not there is told of by `check()`."""
+
+        async def handle(request: Do, session: OnlyForTypeCheckers) -> None: ...  # noqa: F821  # it is the point
+
+        mediator = Mediator()
+        mediator.handles(Do)(handle)
+
+        with pytest.raises(WiringError) as caught:
+            mediator.check()
+
+        [error] = caught.value.exceptions
+        assert "OnlyForTypeCheckers" in str(error)
+
     async def test_unbuildable_can_be_mended(self):
         """A dependency that was missing at one send can be there at the next."""
         mediator = Mediator()

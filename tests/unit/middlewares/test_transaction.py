@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import pytest
@@ -175,6 +175,27 @@ class TestOutcome:
 
         assert task.cancelled()
         assert database.story == "begin 1, roll back 1 after CancelledError"
+
+    async def test_cancellation_and_failure_to_roll_back(
+        self, mediator, database, transaction
+    ):
+        """What is cancelled stays cancelled, although the rollback fails."""
+        database.failures["roll back 1 after CancelledError"] = ConnectionError()
+        inside = asyncio.Event()
+
+        @mediator.handles(Outer)
+        async def handle(request):
+            inside.set()
+            await asyncio.Event().wait()
+
+        mediator.use(transaction)
+
+        task = asyncio.create_task(mediator.send(Outer()))
+        await inside.wait()
+        task.cancel()
+        await asyncio.wait([task])
+
+        assert task.cancelled()
 
     async def test_timeout(self, mediator, database, transaction):
         """A timeout outside rolls back as well."""
@@ -798,6 +819,43 @@ class TestConcurrency:
             "commit 3",
         ]
 
+    @pytest.mark.parametrize("first_fails", [False, True])
+    async def test_beside_each_other_in_a_send(self, database, first_fails):
+        """Nested sends at once do not join each other where the outer one has none."""
+        second_inside, first_over = asyncio.Event(), asyncio.Event()
+        transactions = iter(["first", "second"])
+        mediator = Mediator()
+
+        @mediator.handles(Inner)
+        async def handle_inner(request):
+            if request == first:
+                await second_inside.wait()
+                if first_fails:
+                    raise FailedError
+            else:
+                second_inside.set()
+                await first_over.wait()
+                database.note("second writes")
+
+        async def send_first():
+            with suppress(FailedError):
+                await mediator.send(first)
+            first_over.set()
+
+        @mediator.handles(Outer)
+        async def handle(request):
+            await asyncio.gather(send_first(), mediator.send(Inner()))
+
+        first = Inner(fails=True)
+        mediator.use(
+            TransactionMiddleware(lambda: database.begin(Session(next(transactions)))),
+            only=Inner,
+        )
+
+        await mediator.send(Outer())
+        assert database.ledger[:2] == ["begin first", "begin second"]
+        assert database.ledger[-2:] == ["second writes", "commit second"]
+
 
 class TestBegin:
     async def test_without_parameters(self, mediator, database):
@@ -848,3 +906,42 @@ class TestBegin:
             TransactionMiddleware(
                 database.begin, nested=nested, savepoint=database.savepoint
             )
+
+    @pytest.mark.parametrize("kind", ["coroutine", "no function"])
+    def test_unsuitable(self, database, kind):
+        """What is awaited, or cannot be called, is refused early, with the remedy."""
+
+        async def begin():
+            return database.begin(Session("own"))
+
+        with pytest.raises(ConfigurationError, match="cannot begin a transaction"):
+            TransactionMiddleware(begin if kind == "coroutine" else "begin")
+
+    async def test_plain_generator(self, mediator, database):
+        """It may be a generator function, without the decorator of contextlib."""
+
+        async def begin(session: Session):
+            database.note(f"begin {session.number}")
+            yield
+            database.note("commit")
+
+        mediator.use(TransactionMiddleware(begin))
+
+        await mediator.send(Inner())
+        assert database.story == "begin 1, inner 1, commit, hear inner"
+
+    async def test_that_swallows(self, mediator, database):
+        """A transaction that swallows the failure does not make a success of it."""
+
+        @asynccontextmanager
+        async def begin():
+            try:
+                yield
+            except FailedError:
+                database.note("roll back")
+
+        mediator.use(TransactionMiddleware(begin))
+
+        with pytest.raises(FailedError):
+            await mediator.send(Inner(fails=True))
+        assert database.story == "inner 1, roll back"

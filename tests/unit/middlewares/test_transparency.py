@@ -240,3 +240,23 @@ class TestIsTransparent:
         module.write_text("async def g(other, names):\n    return await names(other)\n")
 
         assert not is_transparent(changing.f)
+
+    def test_source_was_edited(self, tmp_path: Any, monkeypatch: pytest.MonkeyPatch):
+        """Nor is one that would be transparent if its file were imported again."""
+        module = tmp_path / "module_that_is_edited.py"
+        module.write_text(
+            "async def f(request, handle):\n"
+            "    try:\n"
+            "        return await handle(request)\n"
+            "    except ValueError:\n"
+            "        return None\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        edited = importlib.import_module(module.stem)
+        monkeypatch.delitem(sys.modules, module.stem)
+
+        module.write_text(
+            "async def f(request, handle):\n    return await handle(request)\n"
+        )
+
+        assert not is_transparent(edited.f)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -233,6 +233,55 @@ class TestStream:
         assert await streaming.read(Letters()) == ["a", "a", "b"]
         assert streaming.heard == ["begin", "commit", "try 2"]
 
+    async def test_retried_before_reader_asks(self):
+        """A try that begins while the reader still reads waits until it asks."""
+
+        async def try_twice(request: Any, handle: Handle) -> Any:
+            try:
+                async with asyncio.timeout(0):
+                    return await handle(request)
+            except TimeoutError:
+                return await handle(request)
+
+        streaming = Streaming()
+        streaming.mediator.use(try_twice)
+
+        @streaming.mediator.handles(Letters)
+        async def letters(request: Letters) -> AsyncGenerator[str]:
+            yield "a"
+            yield "b"
+
+        items: list[str] = []
+        async for item in streaming.mediator.stream(Letters()):
+            items.append(item)
+            await pause(10)
+
+        assert items == ["a", "a", "b"]
+
+    async def test_iterator(self):
+        """Whatever can be iterated asynchronously answers, also without `aclose`."""
+
+        class Once:
+            def __init__(self) -> None:
+                self.items = ["a", "b"]
+
+            def __aiter__(self) -> Once:
+                return self
+
+            async def __anext__(self) -> str:
+                if not self.items:
+                    raise StopAsyncIteration
+                return self.items.pop(0)
+
+        class Iterating(StreamHandler[Letters, str]):
+            def handle(self, request: Letters) -> AsyncIterator[str]:
+                return Once()
+
+        streaming = Streaming()
+        streaming.mediator.bind(Letters, Iterating)
+
+        assert await streaming.read(Letters()) == ["a", "b"]
+
     @pytest.mark.parametrize("items_read", [1, 2])
     async def test_closed_early(self, items_read: int):
         """Leaving early cancels the chain, rolls back, and waits until that is done."""
@@ -245,6 +294,28 @@ class TestStream:
         assert streaming.heard[-2:] == ["rollback on CancelledError", "close"]
         assert other_tasks() == set()
         assert "count begins" not in streaming.heard
+
+    async def test_handler_is_closed(self):
+        """Leaving early runs the handler's own cleanup, inside the chain."""
+        streaming = Streaming()
+
+        @streaming.mediator.handles(Letters)
+        async def letters(request: Letters) -> AsyncGenerator[str]:
+            try:
+                yield "a"
+                yield "b"
+            finally:
+                await asyncio.sleep(0)
+                streaming.heard.append("handler is left")
+
+        async with aclosing(streaming.mediator.stream(Letters())) as stream:
+            await anext(stream)
+
+        assert streaming.heard == [
+            "begin",
+            "handler is left",
+            "rollback on CancelledError",
+        ]
 
     async def test_closed_after_last_item(self):
         """A stream whose end was not read has not succeeded."""
@@ -278,6 +349,7 @@ class TestStream:
 
         assert other_tasks() == set()
         assert "swallowed" not in streaming.heard
+        assert streaming.heard[-2:] == ["rollback on CancelledError", "close"]
 
     async def test_reader_is_cancelled(self):
         """Wherever its reader is cancelled, the stream ends, and emits nothing."""
@@ -299,6 +371,56 @@ class TestStream:
                 assert task.result() == [1, 2, 3]
 
         assert 0 < finished < ENOUGH_STEPS
+
+    async def test_reader_is_cancelled_and_rollback_fails(self):
+        """A reader who is cancelled stays so, although the rollback failed."""
+
+        async def roll_back(request: Any, handle: Handle) -> Any:
+            try:
+                return await handle(request)
+            except asyncio.CancelledError:
+                raise FailedError from None
+
+        streaming = Streaming()
+        streaming.mediator.use(roll_back)
+
+        @streaming.mediator.handles(Letters)
+        async def letters(request: Letters) -> AsyncGenerator[str]:
+            yield "a"
+            await asyncio.Event().wait()
+
+        task = await cancelled_after(10, streaming.read(Letters()))
+
+        assert task.cancelled()
+
+    async def test_reader_is_cancelled_while_an_item_comes(self):
+        """The handler sees a cancellation, and no error of asyncio's futures."""
+        streaming = Streaming()
+        seen: list[type[BaseException]] = []
+        may_yield = asyncio.Event()
+
+        async def look(request: Any, handle: Handle) -> Any:
+            try:
+                return await handle(request)
+            except BaseException as error:
+                seen.append(type(error))
+                raise
+
+        streaming.mediator.use(look)
+
+        @streaming.mediator.handles(Letters)
+        async def letters(request: Letters) -> AsyncGenerator[str]:
+            await may_yield.wait()
+            yield "a"
+
+        task = asyncio.create_task(streaming.read(Letters()))
+        await pause(10)
+        may_yield.set()
+        task.cancel()
+        await asyncio.wait([task])
+
+        assert task.cancelled()
+        assert seen == [asyncio.CancelledError]
 
     async def test_handler_fails(self):
         """A handler that fails midway fails the reader, after the items so far."""
