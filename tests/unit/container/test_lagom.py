@@ -773,7 +773,6 @@ class TestScoped:
 
     async def test_injected_parameters_of_a_class(self):
         """So is what a class needs that is a context manager itself."""
-
         mediator = Mediator()
         mediator.container.scoped(Transaction, Transaction)
 
