@@ -132,11 +132,13 @@ class Scope:
 
     async def _enter(self, container: Container) -> Any:
         async with self._lock:
-            if id(container) not in self._opened:
-                manager = container.scope()
-                self._opened[id(container)] = await manager.__aenter__()
-                self._entered[id(container)] = manager
-        return self._opened[id(container)]
+            if id(container) in self._opened:
+                return self._opened[id(container)]
+            manager = container.scope()
+            opened = await manager.__aenter__()
+            self._opened[id(container)] = opened
+            self._entered[id(container)] = manager
+            return opened
 
 
 async def leave(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -111,9 +110,7 @@ class RequestPipeline:
 
         handle = compose(middlewares, put_items, guard=guard)
         answer = await handle(stream.request)
-        if stream.closed:
-            # Not even a middleware that swallows the cancellation may commit now.
-            raise asyncio.CancelledError
+        stream.check_open()
         if answer is not None:
             msg = (
                 f"a middleware answered {request_type.__name__} with {answer!r}: "

@@ -34,11 +34,15 @@ class Stream:
 
         async def handle_unless_closed(request: Any) -> Any:
             answer = await handle(request)
-            if self.closed:
-                raise asyncio.CancelledError
+            self.check_open()
             return answer
 
         return handle_unless_closed
+
+    def check_open(self) -> None:
+        """Go on with the cancellation of a closed one, which somebody swallowed."""
+        if self.closed:
+            raise asyncio.CancelledError
 
     async def put(self, item: Any) -> None:
         """Give the reader an item, and wait until the one after is asked for."""
