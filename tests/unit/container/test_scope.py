@@ -827,6 +827,33 @@ class TestOutlived:
         with pytest.raises(NoSendError):
             await tasks[0]
 
+    async def test_scope_of_the_next_event(self, mediator, sessions):
+        """What an event's handler leaves behind does not find that of the next one."""
+        next_event = asyncio.Event()
+        tasks = []
+
+        async def ask_later():
+            await next_event.wait()
+            return await current_scope().get(Session)
+
+        @mediator.handles(Happened)
+        async def hear(event, session: Session):
+            if event.number == 1:
+                tasks.append(asyncio.create_task(ask_later()))
+            else:
+                next_event.set()
+                await asyncio.wait(tasks)
+
+        @mediator.handles(Ask)
+        async def answer(request):
+            collect(Happened(1))
+            collect(Happened(2))
+
+        await mediator.send(Ask())
+
+        with pytest.raises(NoSendError):
+            await tasks[0]
+
     async def test_part_of_a_send(self, mediator, sessions):
         """A part of a send that outlives it has no scope, either."""
         inside, over = asyncio.Event(), asyncio.Event()
