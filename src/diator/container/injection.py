@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, get_origin
+from functools import partial
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from diator.container.protocol import Scoped
 from diator.exceptions import UnresolvableError
@@ -34,17 +35,13 @@ def injected_parameters(
 
     """
     name = qualified_name(function)
-    try:
-        signature = inspect.signature(function, eval_str=True)
-    except (NameError, TypeError, ValueError) as error:
-        msg = f"the parameters of {name} cannot be read: {error}"
-        raise UnresolvableError(msg) from error
+    names = _names_known_to(function)
     injected: dict[str, type[Any]] = {}
-    for parameter in list(signature.parameters.values())[given:]:
+    for parameter in list(inspect.signature(function).parameters.values())[given:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         try:
-            injected[parameter.name] = _checked(parameter, check)
+            injected[parameter.name] = _checked(parameter, names, check)
         except UnresolvableError as error:
             if parameter.default is parameter.empty:
                 msg = f"{name} cannot be called: {error}"
@@ -94,23 +91,37 @@ def arguments_factory(
     return Scoped(build_all)
 
 
+def _names_known_to(function: Any) -> dict[str, Any]:
+    function = inspect.unwrap(function)
+    while isinstance(function, partial):
+        function = inspect.unwrap(function.func)
+    if inspect.isclass(function):
+        function = function.__init__
+    elif not inspect.isroutine(function):
+        function = type(function).__call__
+    return getattr(inspect.unwrap(function), "__globals__", {})
+
+
 def _checked(
-    parameter: inspect.Parameter, check: Callable[[type[Any]], None]
+    parameter: inspect.Parameter,
+    names: dict[str, Any],
+    check: Callable[[type[Any]], None],
 ) -> type[Any]:
-    hint: Any = parameter.annotation
     told = f"its parameter {parameter.name!r}"
-    if hint is parameter.empty:
+    if parameter.annotation is parameter.empty:
         msg = f"{told} has no annotation to tell its type by"
         raise UnresolvableError(msg)
     if parameter.kind is parameter.POSITIONAL_ONLY:
         msg = f"{told} is positional-only, and arguments are passed by name"
         raise UnresolvableError(msg)
-    if get_origin(hint) is Annotated:
-        hint = hint.__origin__
+    # This one alone: all else may have names in it that only type checkers know.
+    annotations = {"it": parameter.annotation}
     try:
+        hint: type[Any] = get_type_hints(
+            type("Holder", (), {"__annotations__": annotations}), names
+        )["it"]
         check(hint)
-    except UnresolvableError as error:
+    except (NameError, TypeError, UnresolvableError) as error:
         msg = f"{told}: {error}"
         raise UnresolvableError(msg) from error
-    dependency: type[Any] = hint
-    return dependency
+    return hint

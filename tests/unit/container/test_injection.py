@@ -151,7 +151,7 @@ class TestInjectedParameters:
         def function(clock: DoesNotExist): ...  # noqa: F821  # it is the point
 
         with pytest.raises(
-            UnresolvableError, match=r"parameters of .*function.*DoesNotExist"
+            UnresolvableError, match=r"function .*'clock'.*DoesNotExist"
         ):
             parameters(function)
 

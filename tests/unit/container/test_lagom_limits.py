@@ -96,6 +96,16 @@ class TestLimits:
             mediator.check()
         assert "Missing" in str(caught.value.exceptions[0])
 
+    async def test_names_for_type_checkers(self):
+        """What is not injected may be annotated with names for type checkers alone."""
+        mediator = Mediator(container=scoped_container())
+
+        async def handle(request: Missing, session: Session) -> Missing:  # noqa: F821  # it is the point
+            return session
+
+        mediator.handles(Do)(handle)
+        assert isinstance(await mediator.send(Do()), Session)
+
     async def test_annotated_parameter(self):
         """What an annotation says besides the type does not matter."""
         mediator = Mediator()
