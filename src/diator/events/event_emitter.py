@@ -48,10 +48,11 @@ class Route:
         handler: The only handler, where `handle` calls it and nothing else.
         publishes: Whether the event goes to the broker afterwards, with no chain to
             be asked about it.
+        chained: Whether a chain decides that.
 
     """
 
-    __slots__ = ("handle", "handler", "publishes")
+    __slots__ = ("chained", "handle", "handler", "publishes")
 
     def __init__(
         self,
@@ -59,10 +60,12 @@ class Route:
         handler: Handler | None = None,
         *,
         publishes: bool = False,
+        chained: bool = False,
     ) -> None:
         self.handle = handle
         self.handler = handler
         self.publishes = publishes
+        self.chained = chained
 
 
 class EventEmitter:
@@ -213,6 +216,7 @@ class EventEmitter:
         cascade: Cascade | None = None
         routes = self._routes
         collector = within
+        apart = self._apart and within is None
         if within is not None:
             events = _hold_outbound(events, outbound)
         try:
@@ -222,6 +226,7 @@ class EventEmitter:
                     route = routes[event.__class__]
                 except KeyError:
                     route = await self._compose(event)
+                    apart = self._apart and within is None
                 publishes = route.publishes
                 if route.handle is not None:
                     if collector is None:
@@ -231,7 +236,9 @@ class EventEmitter:
                         collector.scope = collector.events = None
                         collector.emits = True
                         current.set(collector)
-                    collector.passed = None  # until the chain has let it pass
+                    if route.chained:
+                        # Until the chain has let it pass.
+                        collector.passed = None
                     try:
                         await route.handle(event)
                     except Exception as error:  # noqa: BLE001  # the other events go on
@@ -243,7 +250,8 @@ class EventEmitter:
                     else:
                         if collector.scope is not None:
                             failures += await _close(event, collector)
-                    publishes = publishes or collector.passed is event  # pyright: ignore[reportUnnecessaryComparison]  # a sink sets it
+                    if route.chained:
+                        publishes = collector.passed is event
                     raised = collector.events
                     if raised is not None:
                         collector.events = None
@@ -252,7 +260,7 @@ class EventEmitter:
                         if cascade is None:
                             cascade = Cascade(self._cascade_limit)
                         failures += cascade.follow(event, raised, events)
-                    if self._apart and within is None:
+                    if apart:
                         # A task that is left behind must not find the next one's scope.
                         collector.owner = collector.outer = None
                         collector = None
@@ -297,7 +305,8 @@ class EventEmitter:
             if publishes:
                 handle = broker_sink(handle)
             # The sink at the end of the chain tells whether the event got there.
-            route = Route(compose(middlewares, handle, guard=guarded))
+            handle = compose(middlewares, handle, guard=guarded)
+            route = Route(handle, chained=True)
         elif len(bindings) == 1:
             [(handler, handle)] = calls(bindings, self.container)
             route = Route(handle, handler, publishes=publishes)
