@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from diator.container.scope import own_scope
 from diator.events.collector import Attempt, collecting
@@ -105,7 +106,8 @@ async def publish(
         Message(
             message_type=message_type(event.__class__) or "",
             message_name=type(event).__name__,
-            message_id=event.event_id,
+            # Whoever writes an `__init__` of their own may leave it out.
+            message_id=getattr(event, "event_id", None) or uuid4(),
             payload=event,
         )
         for event in events
@@ -142,7 +144,7 @@ def events_error(message: str, failures: list[EventError]) -> EventsError:
     They refer to the frame that has the list: were they still in it, each send whose
     events failed would leave a cycle to the garbage collector.
     """
-    error = EventsError(message, failures)
+    error = EventsError(message, tuple(failures))
     failures.clear()
     return error
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from diator import EventEmitter, Mediator, collect
+from diator import EventEmitter, Mediator, NotificationEvent, collect
 from diator.events.message_brokers.protocol import Message
 from diator.exceptions import ConfigurationError, EventsError
 from diator.middlewares.transaction import TransactionMiddleware
@@ -37,7 +37,40 @@ class TestSettings:
             TransactionMiddleware(begin)
 
 
+class WithoutId(NotificationEvent):
+    """Leaves out what a dataclass would have set."""
+
+    def __init__(self) -> None: ...
+
+
 class TestBroker:
+    async def test_event_without_id(self):
+        """An event that was built without an id costs nobody the answer."""
+        mediator = Mediator()
+
+        @mediator.handles(Do)
+        async def handle(request: Do) -> str:
+            collect(WithoutId())
+            return "answer"
+
+        try:
+            answer = await mediator.send(Do())
+        except EventsError as error:
+            answer = error.response
+        assert answer == "answer"
+
+    async def test_told_in_repr(self):
+        """The error shows what failed, also where only its repr is seen."""
+        mediator = Mediator(message_broker=Curt())
+
+        @mediator.handles(Do)
+        async def handle(request: Do) -> None:
+            collect(Announced(name="it"))
+
+        with pytest.raises(EventsError) as caught:
+            await mediator.send(Do())
+        assert "EventPublishingError" in repr(caught.value)
+
     async def test_wrong_number_of_results(self):
         """A broker that does not tell of each message has taken none."""
         mediator = Mediator(message_broker=Curt())
