@@ -8,10 +8,12 @@ from diator.container.default import adapted
 from diator.events.collector import Collector, current, enclosing
 from diator.events.event import Event
 from diator.events.event_emitter import EventEmitter
-from diator.exceptions import ConfigurationError, WiringError
+from diator.exceptions import ConfigurationError, NotAMessageError, WiringError
 from diator.middlewares.base import MiddlewareChain
 from diator.requests.map import RequestMap
 from diator.requests.pipeline import RequestPipeline
+from diator.requests.post import PostCommand
+from diator.requests.request import Command
 from diator.requests.stream import Stream, stream_items
 from diator.wiring import wiring_errors
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
     from types import TracebackType
     from typing import Concatenate, ParamSpec, Self
+    from uuid import UUID
 
     from diator.events.event_handler import EventHandler
     from diator.events.message_brokers.protocol import MessageBroker
@@ -182,6 +185,55 @@ class Mediator:
 
         """
         return stream_items(self.send, request)
+
+    async def post(self, command: Command[Any]) -> UUID:
+        """
+        Have a command handled later, by whoever consumes the topic of commands.
+
+        It goes through the chain as a `PostCommand` and leaves for the message broker
+        as events do, when the outermost send has succeeded. With an outbox in the
+        chain it is as durable as what the send has committed.
+
+        Args:
+            command: The command.
+
+        Returns:
+            Its id, by which a consumer knows it again.
+
+        Raises:
+            NotAMessageError: It is no command.
+            EventsError: The message broker did not take it.
+
+        """
+        if not isinstance(command, Command):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
+            msg = (
+                f"{command!r} cannot be posted: pass an instance of a class that "
+                "derives from diator.Command"
+            )
+            raise NotAMessageError(msg)
+        return await self.send(PostCommand(command=command))
+
+    async def receive(self, event: Event) -> None:
+        """
+        Have an event handled that comes from another process.
+
+        It goes through the second pipeline like one that was raised here, but is not
+        published again; what its handlers raise is.
+
+        Args:
+            event: The event.
+
+        Raises:
+            EventsError: It could not be dealt with, or an event that its handlers
+                raised; also where the emitter only logs its own failures.
+
+        """
+        around = current.get()
+        token = current.set(around)
+        try:
+            await self.event_emitter.emit_for(self, [event], around, received=event)
+        finally:
+            current.reset(token)
 
     def independent(self) -> IndependentMediator:
         """

@@ -46,7 +46,11 @@ LEVELS = [
         "diator.events.event_handler",
         "diator.events.map",
         "diator.events.message_brokers.protocol",
+        "diator.events.message_brokers.subscription",
         "diator.invocation",
+        "diator.messages.headers",
+        "diator.messages.received",
+        "diator.messages.registry",
         "diator.own_events",
         "diator.middlewares.base",
         "diator.middlewares.building",
@@ -59,6 +63,7 @@ LEVELS = [
     [
         "diator.events.event_emitter",
         "diator.requests.pipeline",
+        "diator.requests.post",
         "diator.requests.stream",
     ],
     ["diator.wiring"],
@@ -90,7 +95,10 @@ SHARED_BY_LEAVES = {
 }
 
 # A message of the wire is a Struct, because that is what encodes it.
-THIRD_PARTY_IN_ENGINE = {("diator.events.message_brokers.protocol", "msgspec")}
+THIRD_PARTY_IN_ENGINE = {
+    ("diator.events.message_brokers.protocol", "msgspec"),
+    ("diator.events.message_brokers.subscription", "msgspec"),
+}
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 from uuid import UUID, uuid4
 
 
@@ -52,3 +53,18 @@ class ECSTEvent(Event):
 
     event_id: UUID = field(default_factory=uuid4)
     event_timestamp: datetime = field(default_factory=partial(datetime.now, UTC))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandPosted(Event):
+    """
+    A command that was posted, to be handled by whoever consumes it.
+
+    Attributes:
+        command: The command.
+        command_id: Identifies it, also to those who receive it twice.
+
+    """
+
+    command: Any
+    command_id: UUID = field(default_factory=uuid4)

@@ -25,6 +25,7 @@ from diator.exceptions import (
     EventsError,
     NotAMessageError,
 )
+from diator.messages.registry import MessageRegistry
 from diator.middlewares.base import MiddlewareChain, Selector, compose
 from diator.middlewares.building import MiddlewareBuilder
 from diator.middlewares.transparency import guarded
@@ -78,6 +79,8 @@ class EventEmitter:
         container: Builds the handlers: an adapter, or a plain `lagom.Container`. That
             of the mediator if left out.
         middleware_chain: Middlewares around each event.
+        registry: What events are called on the wire; by the names of their classes if
+            left out.
         failures: Whether events that could not be dealt with are raised, as one
             `EventsError`, or logged. Inside a transaction they are always raised.
         cascade_limit: How often a type of event may occur in the line of events of
@@ -96,6 +99,7 @@ class EventEmitter:
         message_broker: MessageBroker | None = None,
         container: Any = None,
         middleware_chain: MiddlewareChain | None = None,
+        registry: MessageRegistry | None = None,
         failures: Literal["raise", "log"] = "raise",
         cascade_limit: int = 16,
     ) -> None:
@@ -105,6 +109,7 @@ class EventEmitter:
         self.middleware_chain = (
             MiddlewareChain() if middleware_chain is None else middleware_chain
         )
+        self.registry = MessageRegistry() if registry is None else registry
         if failures not in ("raise", "log"):
             msg = f"failures must be 'raise' or 'log', not {failures!r}"
             raise ConfigurationError(msg)
@@ -185,7 +190,7 @@ class EventEmitter:
         owner: Any = collector.owner
         await self.emit_for(owner, events or [], collector, response, within=collector)
 
-    async def emit_for(  # noqa: C901, PLR0912, PLR0915  # in one frame: another would cost a tenth of an event
+    async def emit_for(  # noqa: C901, PLR0912, PLR0913, PLR0915  # in one frame: another would cost a tenth of an event
         self,
         owner: Owner,
         events: list[Event],
@@ -193,6 +198,7 @@ class EventEmitter:
         response: Any = None,
         *,
         within: Collector | None = None,
+        received: Event | None = None,
     ) -> None:
         """
         Emit what a request raised, on behalf of a mediator.
@@ -206,6 +212,7 @@ class EventEmitter:
             response: The answer to the request.
             within: The collector of the attempt that is to have the events handled, in
                 its scope, and to keep those for the broker; if it is still running.
+            received: The event that comes from elsewhere, and is not to be published.
 
         Raises:
             EventsError: Some could not be dealt with; it has the answer.
@@ -264,7 +271,7 @@ class EventEmitter:
                         # A task that is left behind must not find the next one's scope.
                         collector.owner = collector.outer = None
                         collector = None
-                if publishes:
+                if publishes and event is not received:
                     outbound.append(event)
         finally:
             if within is not None:
@@ -272,9 +279,9 @@ class EventEmitter:
             elif collector is not None:
                 collector.owner = collector.outer = None
         if outbound and within is None:
-            await publish(outbound, self.message_broker, failures)
+            await publish(outbound, self.message_broker, self.registry, failures)
         if failures:
-            if within is None and self._failures == "log":
+            if within is None and received is None and self._failures == "log":
                 _log(_events_error(failures, response, within))
             else:
                 raise _events_error(failures, response, within)

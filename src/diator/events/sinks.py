@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from diator.container.scope import own_scope
 from diator.events.collector import Attempt, collecting
-from diator.events.event import ECSTEvent, Event, NotificationEvent
-from diator.events.message_brokers.protocol import Message
+from diator.events.event import CommandPosted, ECSTEvent, Event, NotificationEvent
 from diator.exceptions import (
     EventError,
     EventHandlingError,
@@ -18,14 +16,16 @@ from diator.exceptions import (
     EventsError,
 )
 from diator.invocation import invocation
+from diator.messages.headers import outgoing_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from diator.container.protocol import Container
     from diator.events.map import EventBinding
-    from diator.events.message_brokers.protocol import MessageBroker
+    from diator.events.message_brokers.protocol import Message, MessageBroker
     from diator.handler import Handler
+    from diator.messages.registry import MessageRegistry
     from diator.middlewares.base import Handle
 
 Call = tuple["Handler", "Handle"]
@@ -91,40 +91,49 @@ def message_type(event_type: type) -> str | None:
         return "notification_event"
     if issubclass(event_type, ECSTEvent):
         return "ecst_event"
+    if issubclass(event_type, CommandPosted):
+        return "command"
     return None
 
 
 async def publish(
-    events: Sequence[Any], broker: MessageBroker | None, failures: list[EventError]
+    events: Sequence[Any],
+    broker: MessageBroker | None,
+    registry: MessageRegistry,
+    failures: list[EventError],
 ) -> None:
     """Hand events to the broker in one batch, and tell of those it did not take."""
     if broker is None:
         reason = "there is no message broker: give the EventEmitter a message_broker"
         failures += [EventPublishingError(event, broker, reason) for event in events]
         return
-    messages = [
-        Message(
-            message_type=message_type(event.__class__) or "",
-            message_name=type(event).__name__,
-            # Whoever writes an `__init__` of their own may leave it out.
-            message_id=getattr(event, "event_id", None) or uuid4(),
-            payload=event,
-        )
-        for event in events
-    ]
+    headers = outgoing_headers()
+    messages: list[Message] = []
+    sent: list[Any] = []
+    for event in events:
+        try:
+            messages.append(registry.message(event, headers))
+        except Exception as error:  # noqa: BLE001  # a key is found by anybody's code
+            failures.append(_unpublished(event, broker, error))
+        else:
+            sent.append(event)
     try:
-        results = list(await broker.publish(messages))
+        results = list(await broker.publish(messages)) if messages else []
         if len(results) != len(messages):
             results = [ValueError(f"it gave {len(results)} results")] * len(messages)
     except Exception as error:  # noqa: BLE001  # a broker of anybody's may raise anything
         results = [error] * len(messages)
     failures += [
-        _caused_by(result, EventPublishingError(event, broker, str(result)))
-        for event, result in zip(events, results, strict=True)
+        _unpublished(event, broker, result)
+        for event, result in zip(sent, results, strict=True)
         if result is not None
     ]
     # An error refers to the frame that caught it, which must not refer to the error.
     del results
+
+
+def _unpublished(event: Event, broker: MessageBroker, error: Exception) -> EventError:
+    return _caused_by(error, EventPublishingError(event, broker, str(error)))
 
 
 def handling_failure(event: Event, handler: Handler, error: Exception) -> EventError:

@@ -14,10 +14,12 @@ from diator.invocation import call_factory, invocation
 from diator.middlewares.base import compose
 from diator.middlewares.building import MiddlewareBuilder
 from diator.middlewares.transparency import guarded
+from diator.requests.post import PostCommand, post_command
 from diator.requests.request import Request, StreamRequest
 
 if TYPE_CHECKING:
     from diator.container.protocol import Container
+    from diator.handler import Handler
     from diator.middlewares.base import Handle, MiddlewareChain
     from diator.requests.map import RequestMap
     from diator.requests.stream import Stream
@@ -63,7 +65,11 @@ class RequestPipeline:
         request_type: type[Any] = request.__class__
         if not isinstance(request, Request):
             raise NotAMessageError(_not_sendable(request))
-        handler = self._request_map.get(request_type)
+        handler: Handler
+        if request_type is PostCommand:
+            handler = post_command
+        else:
+            handler = self._request_map.get(request_type)
         self._freeze()
         handle = invocation(handler, self._container)
         middlewares = await self._builder.middlewares(request_type)

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
-from diator.events.message_brokers.protocol import Message
+from diator.events.message_brokers.protocol import EVENTS, Message
 from diator.exceptions import EncodingError
 
 MAX_BODY_BYTES = 1_048_576
@@ -34,6 +34,14 @@ def encode(message: Message) -> bytes:
         EncodingError: A field has no form in JSON, or the body is too large.
 
     """
+    if message.key is not None or message.headers or message.topic != EVENTS:
+        # Fields that have their default are left out.
+        message = Message(
+            message_type=message.message_type,
+            message_name=message.message_name,
+            message_id=message.message_id,
+            payload=message.payload,
+        )
     try:
         body = _encode(message)
     except Exception as error:

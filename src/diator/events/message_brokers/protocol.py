@@ -8,18 +8,31 @@ from uuid import UUID
 
 import msgspec
 
+EVENTS = "events"
+"""The topic of events, unless a `MessageRegistry` says otherwise."""
+
+COMMANDS = "commands"
+"""The topic of commands, likewise."""
+
 
 # A message never holds itself, so there is no cycle that the garbage collector would
 # have to look for; telling it so saves a quarter of what a message costs.
-class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """
-    An event on its way out; its fields stand on the wire in this order.
+    An event or a command on its way out.
+
+    The first four fields are its body and stand in it in this order; the others say
+    where it goes and what goes with it.
 
     Attributes:
-        message_type: The kind of event, `notification_event` or `ecst_event`.
-        message_name: The name of the event's class.
-        message_id: The event's id.
-        payload: The event itself.
+        message_type: Its kind: `notification_event`, `ecst_event` or `command`.
+        message_name: The name of its type on the wire, that of the class unless a
+            `MessageRegistry` has another.
+        message_id: Its id, by which those who receive it twice know it.
+        payload: The event or command itself, or its JSON as a `msgspec.Raw`.
+        topic: What it is published under.
+        key: Messages with the same key are kept in order, by brokers that can.
+        headers: What travels beside the body, where the broker has a place for it.
 
     """
 
@@ -27,6 +40,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     message_name: str
     message_id: UUID
     payload: Any
+    topic: str = EVENTS
+    key: str | None = None
+    headers: dict[str, str] = {}
 
 
 class MessageBroker(Protocol):

@@ -1,0 +1,133 @@
+"""What a message broker is that messages can be received from, too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from diator.events.message_brokers.protocol import MessageBroker
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A message as it was received; nothing of it has been trusted or decoded yet.
+
+    Attributes:
+        topic: What it was published under.
+        body: What `encode` made of it, or anything else.
+        message_id: Its id, empty where nothing but the body tells it.
+        message_type: Its kind, likewise.
+        message_name: The name of its type, likewise.
+        key: Its key, None if it has none or the broker did not carry it.
+        headers: What came beside the body.
+        attempt: How often it was delivered, this time included; 1 where the broker
+            does not count.
+        receipt: What the broker knows the delivery by.
+
+    """
+
+    topic: str
+    body: bytes
+    message_id: str = ""
+    message_type: str = ""
+    message_name: str = ""
+    key: str | None = None
+    headers: dict[str, str] = {}
+    attempt: int = 1
+    receipt: Any = None
+
+
+class Subscription(Protocol):
+    """The messages of some topics for one member of a consumer group."""
+
+    async def receive(self, limit: int, /) -> Sequence[Delivery]:
+        """
+        Wait for messages, and give some of them.
+
+        To cancel the waiting loses none.
+
+        Args:
+            limit: How many at most.
+
+        Returns:
+            At least one; those with the same key in their order.
+
+        Raises:
+            ConnectionError: The broker cannot be reached for the time being. Asking
+                again is of use.
+
+        """
+        ...
+
+    async def ack(self, deliveries: Sequence[Delivery], /) -> None:
+        """Say that messages were handled, and need not be delivered again."""
+
+    async def nack(self, deliveries: Sequence[Delivery], /) -> None:
+        """Give messages back, to be delivered again, to this member or another."""
+
+    async def extend(self, deliveries: Sequence[Delivery], /) -> None:
+        """Say that messages are still being handled, so that no other member is."""
+
+    async def dead_letter(self, delivery: Delivery, cause: str, /) -> None:
+        """
+        Put a message aside for people to look at, and have it delivered no more.
+
+        Args:
+            delivery: The message.
+            cause: Why it cannot be handled.
+
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """
+    What a broker promises.
+
+    Attributes:
+        acknowledges: Whether `publish` returns only after the broker has the message.
+        keeps: Whether messages wait for those who do not listen yet, or crash.
+        groups: Whether the members of a consumer group share its messages.
+        headers: Whether key and headers travel along.
+        ordered: Whether messages with the same key are delivered in their order, also
+            after failures.
+        counts: Whether it counts deliveries.
+        dead_letters: Whether messages can be put aside, looked at and replayed.
+
+    """
+
+    acknowledges: bool = False
+    keeps: bool = False
+    groups: bool = False
+    headers: bool = False
+    ordered: bool = False
+    counts: bool = False
+    dead_letters: bool = False
+
+
+class SubscribableBroker(MessageBroker, Protocol):
+    """A message broker that messages can be received from, too."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it promises."""
+        ...
+
+    def subscribe(
+        self, topics: Sequence[str], /, *, group: str
+    ) -> AbstractAsyncContextManager[Subscription]:
+        """
+        Become a member of a consumer group for as long as the context lasts.
+
+        Leaving it gives back what was neither acknowledged nor put aside.
+
+        Args:
+            topics: What is received.
+            group: Each message goes to one member of each group.
+
+        """
+        ...

@@ -1,0 +1,1 @@
+"""What events and commands are called on their way between processes."""

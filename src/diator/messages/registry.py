@@ -1,0 +1,172 @@
+"""Which names, topics and keys the types of messages have on the wire."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID, uuid4
+
+from diator.events.event import CommandPosted, ECSTEvent, NotificationEvent
+from diator.events.message_brokers.protocol import COMMANDS, EVENTS, Message
+from diator.exceptions import BindingError
+from diator.requests.request import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+M = TypeVar("M")
+
+# What is safe in the names of streams, channels, queues, subjects and files alike.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """
+    What a type of message is called.
+
+    Attributes:
+        message_type: Its kind: `notification_event`, `ecst_event` or `command`.
+        name: Tells the type, and its version, to other processes.
+        topic: Where it is published.
+        key: Gives, from a message, what others have to have in common with it to be
+            kept in order.
+
+    """
+
+    message_type: str
+    name: str
+    topic: str
+    key: Callable[[Any], str] | None = None
+
+
+class MessageRegistry:
+    """
+    The types of events and commands that go between processes.
+
+    A type that is not in it leaves under the name of its class. None comes in that is
+    not in it, whatever a message says of itself.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[type, Entry] = {}
+        self._types: dict[str, type] = {}
+        self._guesses: dict[type, Entry] = {}
+
+    def add(
+        self,
+        message_type: type[M],
+        *,
+        name: str | None = None,
+        topic: str | None = None,
+        key: Callable[[M], str] | None = None,
+    ) -> None:
+        """
+        Add a type of event or command.
+
+        Args:
+            message_type: A class that derives from `NotificationEvent`, `ECSTEvent` or
+                `Command`.
+            name: What it is called on the wire, such as `user.joined.v1`; that of the
+                class if left out. It has to stay when the class is renamed.
+            topic: Where it is published: `events`, or `commands`, if left out.
+            key: Gives the key of a message: those with the same one stay in order,
+                where the broker keeps any. Without, there is no order.
+
+        Raises:
+            BindingError: It is another kind of class, has been added or published
+                already, or its name or topic is another's, or has other characters
+                than letters, digits, `.`, `_` and `-`.
+
+        """
+        entry = _entry(message_type, name=name, topic=topic, key=key)
+        if entry is None:
+            msg = (
+                f"{message_type!r} does not go between processes: derive it from "
+                "NotificationEvent, ECSTEvent or Command"
+            )
+            raise BindingError(msg)
+        for kind, value in (("name", entry.name), ("topic", entry.topic)):
+            if _NAME.fullmatch(value) is None:
+                msg = (
+                    f"{message_type.__qualname__} cannot have the {kind} {value!r}: "
+                    "up to 200 letters, digits, dots, underscores and hyphens"
+                )
+                raise BindingError(msg)
+        if message_type in self._entries or message_type in self._guesses:
+            msg = (
+                f"{message_type.__qualname__} is added too late: it was added, or "
+                "published, already"
+            )
+            raise BindingError(msg)
+        known = self._types.setdefault(entry.name, message_type)
+        if known is not message_type:
+            msg = (
+                f"{message_type.__qualname__} cannot be called {entry.name!r}: "
+                f"{known.__qualname__} is; give one another name="
+            )
+            raise BindingError(msg)
+        self._entries[message_type] = entry
+
+    def type_of(self, name: str) -> type | None:
+        """Give the type that has a name on the wire, None if there is none."""
+        return self._types.get(name)
+
+    def message(self, event: Any, headers: dict[str, str]) -> Message:
+        """
+        Make the message of an event, or of a command that was posted.
+
+        Args:
+            event: An instance of `NotificationEvent`, `ECSTEvent` or `CommandPosted`.
+            headers: What travels with it.
+
+        """
+        message_id: UUID | None
+        if isinstance(event, CommandPosted):
+            message_id, event = event.command_id, event.command
+        else:
+            # Whoever writes an `__init__` of their own may leave it out.
+            message_id = getattr(event, "event_id", None)
+        message_type = event.__class__
+        entry = self._entries.get(message_type) or self._guess(message_type)
+        return Message(
+            message_type=entry.message_type,
+            message_name=entry.name,
+            message_id=message_id or uuid4(),
+            payload=event,
+            topic=entry.topic,
+            key=None if entry.key is None else entry.key(event),
+            headers=headers,
+        )
+
+    def _guess(self, message_type: type) -> Entry:
+        entry = self._guesses.get(message_type) or _entry(message_type)
+        if entry is None:
+            msg = f"{message_type!r} does not go between processes"
+            raise BindingError(msg)
+        self._guesses[message_type] = entry
+        return entry
+
+
+def _entry(
+    message_type: Any,
+    *,
+    name: str | None = None,
+    topic: str | None = None,
+    key: Callable[[Any], str] | None = None,
+) -> Entry | None:
+    kinds = {
+        NotificationEvent: ("notification_event", EVENTS),
+        ECSTEvent: ("ecst_event", EVENTS),
+        Command: ("command", COMMANDS),
+    }
+    for base, (kind, usual_topic) in kinds.items():
+        if isinstance(message_type, type) and issubclass(message_type, base):
+            return Entry(
+                message_type=kind,
+                name=message_type.__name__ if name is None else name,
+                topic=usual_topic if topic is None else topic,
+                key=key,
+            )
+    return None

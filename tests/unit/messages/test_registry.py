@@ -1,0 +1,138 @@
+"""What messages are called on the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from diator import Command, ECSTEvent, NotificationEvent
+from diator.events.event import CommandPosted
+from diator.exceptions import BindingError
+from diator.messages.registry import MessageRegistry
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserJoined(NotificationEvent):
+    user_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StockChanged(ECSTEvent):
+    amount: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenRoom(Command):
+    name: str
+
+
+def make_message(registry, event):
+    return registry.message(event, {})
+
+
+class TestMessage:
+    @pytest.mark.parametrize(
+        "event, kind, topic",
+        [
+            (UserJoined(user_id=1), "notification_event", "events"),
+            (StockChanged(amount=1), "ecst_event", "events"),
+        ],
+    )
+    def test_not_added(self, event: Any, kind: str, topic: str):
+        """What was not added leaves under the name of its class, without a key."""
+        message = make_message(MessageRegistry(), event)
+
+        assert message.message_type == kind
+        assert message.message_name == type(event).__name__
+        assert message.message_id == event.event_id
+        assert message.payload is event
+        assert (message.topic, message.key, message.headers) == (topic, None, {})
+
+    def test_added(self):
+        """What was added has the name, the topic and the key that were given."""
+        registry = MessageRegistry()
+        registry.add(
+            UserJoined,
+            name="user.joined.v1",
+            topic="users",
+            key=lambda event: str(event.user_id),
+        )
+
+        message = make_message(registry, UserJoined(user_id=7))
+
+        assert message.message_name == "user.joined.v1"
+        assert (message.topic, message.key) == ("users", "7")
+
+    def test_command(self):
+        """A command that was posted is the payload, under the id of its posting."""
+        registry = MessageRegistry()
+        registry.add(OpenRoom, key=lambda command: command.name)
+        posted = CommandPosted(command=OpenRoom(name="attic"))
+
+        message = make_message(registry, posted)
+
+        assert (message.message_type, message.message_name) == ("command", "OpenRoom")
+        assert message.message_id == posted.command_id
+        assert message.payload is posted.command
+        assert (message.topic, message.key) == ("commands", "attic")
+
+    def test_headers(self):
+        """The headers go with it."""
+        message = MessageRegistry().message(UserJoined(user_id=7), {"a": "b"})
+
+        assert message.headers == {"a": "b"}
+
+    def test_another_kind(self):
+        """What does not go between processes has no message."""
+        posted = CommandPosted(command="no command")
+
+        with pytest.raises(BindingError, match="str.* does not go between processes"):
+            make_message(MessageRegistry(), posted)
+
+
+class TestAdd:
+    def test_type_of(self):
+        """A type is found by its name, and by no other."""
+        registry = MessageRegistry()
+        registry.add(UserJoined, name="user.joined.v1")
+
+        assert registry.type_of("user.joined.v1") is UserJoined
+        assert registry.type_of("UserJoined") is None
+
+    def test_another_kind(self):
+        """Only what goes between processes can be added."""
+        with pytest.raises(BindingError, match="derive it from NotificationEvent"):
+            MessageRegistry().add(int)
+
+    @pytest.mark.parametrize("wrong", ["", "a b", "a:b", "*", ".a", "x" * 201])
+    @pytest.mark.parametrize("kind", ["name", "topic"])
+    def test_characters(self, kind: str, wrong: str):
+        """Names and topics have characters that every broker takes."""
+        with pytest.raises(BindingError, match=f"UserJoined cannot have the {kind}"):
+            MessageRegistry().add(UserJoined, **{kind: wrong})
+
+    def test_twice(self):
+        """A type is added once."""
+        registry = MessageRegistry()
+        registry.add(UserJoined)
+
+        with pytest.raises(BindingError, match="UserJoined is added too late"):
+            registry.add(UserJoined, name="other")
+
+    def test_after_it_was_published(self):
+        """A type cannot get another name when messages are under way."""
+        registry = MessageRegistry()
+        make_message(registry, UserJoined(user_id=1))
+
+        with pytest.raises(BindingError, match="UserJoined is added too late"):
+            registry.add(UserJoined)
+
+    def test_name_of_another(self):
+        """No two types have one name."""
+        registry = MessageRegistry()
+        registry.add(UserJoined, name="it")
+
+        with pytest.raises(BindingError, match="'it': UserJoined is"):
+            registry.add(StockChanged, name="it")
