@@ -48,6 +48,7 @@ LEVELS = [
         "diator.events.message_brokers.protocol",
         "diator.events.message_brokers.subscription",
         "diator.invocation",
+        "diator.messages.dead_letters",
         "diator.messages.headers",
         "diator.messages.received",
         "diator.messages.registry",
@@ -74,6 +75,10 @@ LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in mod
 
 # What nothing in the engine may import; each is loaded by who uses it.
 LEAVES = [
+    "diator.cli.letters",
+    "diator.cli.loading",
+    "diator.cli.main",
+    "diator.cli.service",
     "diator.container.dishka",
     "diator.container.lagom",
     "diator.events.message_brokers.batching",
@@ -89,6 +94,9 @@ LEAVES = [
 
 # Leaves that are the common part of others.
 SHARED_BY_LEAVES = {
+    "diator.cli.letters",
+    "diator.cli.loading",
+    "diator.cli.service",
     "diator.events.message_brokers.batching",
     "diator.events.message_brokers.encoding",
     "diator.logger",
@@ -233,7 +241,15 @@ class TestArchitecture:
 class TestImport:
     def test_light(self):
         """`import diator` loads neither extras nor what only some send needs."""
-        heavy = ["redis", "structlog", "dishka", "sqlalchemy", "pydantic", "lagom"]
+        heavy = [
+            "redis",
+            "structlog",
+            "dishka",
+            "sqlalchemy",
+            "pydantic",
+            "lagom",
+            "typer",
+        ]
         program = (
             f"import sys; sys.path.insert(0, {str(SOURCE.parent)!r}); import diator; "
             f"print([name for name in {heavy} if name in sys.modules])"

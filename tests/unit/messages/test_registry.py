@@ -88,7 +88,7 @@ class TestMessage:
         """What does not go between processes has no message."""
         posted = CommandPosted(command="no command")
 
-        with pytest.raises(BindingError, match="str.* does not go between processes"):
+        with pytest.raises(BindingError, match=r"str.* does not go between processes"):
             make_message(MessageRegistry(), posted)
 
 

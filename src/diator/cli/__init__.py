@@ -1,0 +1,1 @@
+"""The command `diator`: runs relays and consumers, and looks after dead letters."""

@@ -1,0 +1,91 @@
+"""Find what a command is about in the modules of an application."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diator.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+
+def load(target: str) -> Any:
+    """
+    Import what a name like `package.module:attribute` stands for.
+
+    Modules of the working directory are found, too.
+
+    Raises:
+        ConfigurationError: There is no such module, or it has no such attribute.
+
+    """
+    module_name, separator, path = target.partition(":")
+    if not (module_name and separator and path):
+        msg = f"{target!r} is not a place: write package.module:attribute"
+        raise ConfigurationError(msg)
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        # What the module itself imports in vain is for its author to see.
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        msg = f"there is no module {error.name!r} in {here} or on the Python path"
+        raise ConfigurationError(msg) from None
+    for name in path.split("."):
+        if not hasattr(found, name):
+            msg = f"{module_name} has no {path!r}: {name!r} is missing"
+            raise ConfigurationError(msg)
+        found = getattr(found, name)
+    return found
+
+
+@asynccontextmanager
+async def opened(found: Any, *methods: str) -> AsyncGenerator[Any]:
+    """
+    Give the object that an attribute stands for, for as long as the context lasts.
+
+    Args:
+        found: The object itself, or a function without parameters that returns it, or
+            that returns an async context manager which opens and closes it.
+        methods: What the object must be able to do.
+
+    Raises:
+        ConfigurationError: It is something else.
+
+    """
+    if not _has(found, methods) and callable(found):
+        found = found()
+        if inspect.isawaitable(found):
+            found = await found
+    if _has(found, methods):
+        yield found
+    elif hasattr(found, "__aenter__"):
+        async with found as entered:
+            yield _checked(entered, methods)
+    else:
+        yield _checked(found, methods)
+
+
+def _has(found: Any, methods: tuple[str, ...]) -> bool:
+    # A class has the methods of its instances, but is none.
+    return not isinstance(found, type) and all(hasattr(found, name) for name in methods)
+
+
+def _checked(found: Any, methods: tuple[str, ...]) -> Any:
+    if _has(found, methods):
+        return found
+    missing = ", ".join(name for name in methods if not hasattr(found, name))
+    msg = (
+        f"{found!r} is not what this command is for: it has no {missing}; name the "
+        "object, a function that makes it, or one that returns an async context manager"
+    )
+    raise ConfigurationError(msg)

@@ -1,0 +1,194 @@
+"""The commands, and what they answer the shell."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from diator.cli.letters import drop, replay, show_list, show_one
+from diator.cli.loading import load, opened
+from diator.cli.service import read_health, serve
+from diator.exceptions import DiatorError
+
+FAILED = 1
+INTERRUPTED = 130  # what shells give for SIGINT
+
+console = Console()
+app = typer.Typer(
+    help="Run diator's relays and consumers, and look after what they put aside.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+outbox = typer.Typer(help="Look at an outbox.", no_args_is_help=True)
+dead_letters = typer.Typer(
+    help="Look after the messages that were put aside.", no_args_is_help=True
+)
+app.add_typer(outbox, name="outbox")
+app.add_typer(dead_letters, name="dead-letters")
+
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODULE:ATTRIBUTE",
+        help="The object, a function that makes it, or one that returns an async "
+        "context manager which opens it.",
+    ),
+]
+HealthFile = Annotated[
+    Path | None,
+    typer.Option(help="Rewrite this file with the service's health every 5 s."),
+]
+LogLevel = Annotated[
+    str, typer.Option(help="Log from this level on, unless the application logs.")
+]
+Letters = Annotated[list[str] | None, typer.Argument(metavar="ID")]
+All = Annotated[bool, typer.Option("--all", help="All of them, instead of some ids.")]
+
+
+@app.command()
+def relay(
+    target: Target, health_file: HealthFile = None, log_level: LogLevel = "INFO"
+) -> None:
+    """Publish what waits in an outbox, until SIGTERM or SIGINT."""
+    _run_service(target, health_file, log_level)
+
+
+@app.command()
+def consume(
+    target: Target, health_file: HealthFile = None, log_level: LogLevel = "INFO"
+) -> None:
+    """Handle the messages of a broker, until SIGTERM or SIGINT."""
+    _run_service(target, health_file, log_level)
+
+
+@app.command()
+def health(
+    file: Annotated[Path, typer.Argument(help="What --health-file names.")],
+    max_age: Annotated[
+        float, typer.Option(help="How old it may be, in seconds.")
+    ] = 30.0,
+) -> None:
+    """Print how a service does; fails if it has ended, or hangs."""
+    try:
+        print(json.dumps(read_health(file, max_age_seconds=max_age)))  # noqa: T201  # for machines
+    except LookupError as error:
+        _fail(str(error))
+
+
+@outbox.command("status")
+def outbox_status(target: Target) -> None:
+    """Print what waits in an outbox, as JSON."""
+
+    async def show(found: Any) -> None:
+        print(json.dumps(dict(await found.health()), default=str))  # noqa: T201  # for machines
+
+    _run(_with(target, show, "health"))
+
+
+@dead_letters.command("list")
+def list_letters(
+    target: Target,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
+) -> None:
+    """Print the oldest dead letters."""
+    _run(_with_letters(target, lambda found: show_list(found, console, limit=limit)))
+
+
+@dead_letters.command("show")
+def show_letter(
+    target: Target, letter_id: Annotated[str, typer.Argument(metavar="ID")]
+) -> None:
+    """Print a dead letter with its body, as JSON."""
+    _run(_with_letters(target, lambda found: show_one(found, letter_id, console)))
+
+
+@dead_letters.command("replay")
+def replay_letters(
+    target: Target, ids: Letters = None, *, everything: All = False
+) -> None:
+    """Have dead letters tried again."""
+
+    async def act(found: Any) -> None:
+        number = await replay(found, _chosen(ids, everything=everything))
+        console.print(f"Replayed {number}.")
+
+    _run(_with_letters(target, act))
+
+
+@dead_letters.command("drop")
+def drop_letters(
+    target: Target, ids: Letters = None, *, everything: All = False
+) -> None:
+    """Delete dead letters for good."""
+
+    async def act(found: Any) -> None:
+        number = await drop(found, _chosen(ids, everything=everything))
+        console.print(f"Dropped {number}.")
+
+    _run(_with_letters(target, act))
+
+
+def _chosen(ids: list[str] | None, *, everything: bool) -> list[str] | None:
+    if bool(ids) is everything:
+        msg = "name ids, or --all"
+        raise typer.BadParameter(msg)
+    return ids or None
+
+
+def _run_service(target: str, health_file: Path | None, log_level: str) -> None:
+    # Without effect where the application has configured logging.
+    logging.basicConfig(
+        level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    found = load_or_fail(target)
+
+    async def run() -> None:
+        async with opened(found, "run", "stop", "health") as service:
+            await serve(service, health_file=health_file)
+
+    _run(run())
+
+
+async def _with(
+    target: str, act: Callable[[Any], Awaitable[None]], *methods: str
+) -> None:
+    async with opened(load_or_fail(target), *methods) as found:
+        await act(found)
+
+
+async def _with_letters(target: str, act: Callable[[Any], Awaitable[None]]) -> None:
+    await _with(target, act, "list", "get", "replay", "drop")
+
+
+def load_or_fail(target: str) -> Any:
+    """Import what the arguments name, or end the program with the reason."""
+    try:
+        return load(target)
+    except DiatorError as error:
+        _fail(str(error))
+
+
+def _run(work: Awaitable[None]) -> None:
+    async def awaited() -> None:
+        await work
+
+    try:
+        asyncio.run(awaited())
+    except (DiatorError, LookupError, ConnectionError) as error:
+        _fail(str(error))
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+
+
+def _fail(reason: str) -> NoReturn:
+    print(f"diator: {reason}", file=sys.stderr)  # noqa: T201  # for people
+    sys.exit(FAILED)

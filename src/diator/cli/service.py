@@ -1,0 +1,151 @@
+"""Run something until a service manager ends it, and let a probe see how it does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BEAT_SECONDS = 5.0
+"""
+How often the health file is written.
+
+Probes look every ten seconds or so, and are to find a new one each time.
+"""
+
+
+class Service(Protocol):
+    """What runs until it is stopped: a relay, or a consumer."""
+
+    async def run(self) -> None:
+        """Run until `stop` is called, then finish what is in flight."""
+
+    def stop(self) -> None:
+        """Have it finish; to be called again changes nothing."""
+
+    async def health(self) -> Mapping[str, Any]:
+        """Say how it does, in plain values."""
+        ...
+
+
+async def serve(
+    service: Service,
+    *,
+    health_file: Path | None = None,
+    beat_seconds: float = BEAT_SECONDS,
+) -> None:
+    """
+    Run a service until SIGTERM or SIGINT, and then to its end.
+
+    A second signal ends it at once. It tells systemd, where that asks for it, that it
+    is ready, alive and stopping.
+
+    Args:
+        service: The relay or consumer.
+        health_file: Is rewritten with the health of the service, as JSON, as long as
+            its event loop goes on; `read_health` reads it.
+        beat_seconds: How often, in seconds.
+
+    """
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(service.run())
+    asked = False
+
+    def end() -> None:
+        nonlocal asked
+        if asked:
+            task.cancel()
+        asked = True
+        _notify("STOPPING=1")
+        service.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    beat = asyncio.create_task(_beat(service, health_file, beat_seconds))
+    try:
+        _notify("READY=1")
+        await task
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+        beat.cancel()
+        with suppress(asyncio.CancelledError):
+            await beat
+        _remove(health_file)
+
+
+def read_health(health_file: Path, *, max_age_seconds: float) -> dict[str, Any]:
+    """
+    Read how a service does.
+
+    Args:
+        health_file: What `serve` writes.
+        max_age_seconds: How old it may be.
+
+    Raises:
+        LookupError: There is none, or it is older: the service has ended, or hangs.
+
+    """
+    try:
+        written: dict[str, Any] = json.loads(health_file.read_text())
+    except (OSError, ValueError) as error:
+        msg = f"{health_file} cannot be read, so that nothing seems to run: {error}"
+        raise LookupError(msg) from error
+    age = time.time() - written["written_at"]
+    if age > max_age_seconds:
+        msg = f"{health_file} is {age:.0f} s old, so that the service seems to hang"
+        raise LookupError(msg)
+    return written
+
+
+async def _beat(
+    service: Service, health_file: Path | None, beat_seconds: float
+) -> None:
+    while True:
+        if health_file is not None:
+            try:
+                health = dict(await service.health())
+            except Exception as error:  # noqa: BLE001  # a database that is away is news, too
+                health = {"error": type(error).__name__}
+            _write(
+                health_file, {"written_at": time.time(), "pid": os.getpid(), **health}
+            )
+        _notify("WATCHDOG=1")
+        await asyncio.sleep(beat_seconds)
+
+
+def _write(health_file: Path, content: dict[str, Any]) -> None:
+    # A probe must never see half of it.
+    written = health_file.with_name(f"{health_file.name}.new")
+    written.write_text(json.dumps(content, default=str) + "\n")
+    written.replace(health_file)
+
+
+def _remove(health_file: Path | None) -> None:
+    # A probe is to see that nothing runs any more.
+    if health_file is not None:
+        health_file.unlink(missing_ok=True)
+
+
+def _notify(state: str) -> None:
+    """Tell systemd, as sd_notify(3) describes it."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        # An abstract socket.
+        address = "\0" + address[1:]
+    with (
+        suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifier,
+    ):
+        notifier.sendto(state.encode(), address)

@@ -1,0 +1,46 @@
+"""Dead letters to try the commands on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from diator.messages.dead_letters import DeadLetter
+
+
+def make_letter(number, body=b'{"a": 1}'):
+    return DeadLetter(
+        letter_id=str(number),
+        topic="events",
+        message_name="user.joined.v1",
+        message_id="m1",
+        key=None,
+        cause="ValueError: no",
+        attempts=3,
+        died_at=datetime(2026, 3, 7, tzinfo=UTC),
+        body=body,
+    )
+
+
+class FakeLetters:
+    """Dead letters that lie in a dictionary."""
+
+    def __init__(self, number=2):
+        self.letters = {str(each): make_letter(each) for each in range(number)}
+        self.replayed = []
+
+    async def list(self, limit=100):
+        return list(self.letters.values())[:limit]
+
+    async def get(self, letter_id):
+        try:
+            return self.letters[letter_id]
+        except KeyError:
+            msg = f"no letter {letter_id}"
+            raise LookupError(msg) from None
+
+    async def replay(self, letter_ids):
+        self.replayed += letter_ids
+        return await self.drop(letter_ids)
+
+    async def drop(self, letter_ids):
+        return len([self.letters.pop(each) for each in letter_ids])

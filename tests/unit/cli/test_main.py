@@ -1,0 +1,265 @@
+"""The commands, as a shell sees them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+from typer.testing import CliRunner
+
+from diator.cli.main import app
+from tests.unit.cli.fake_letters import FakeLetters, make_letter
+
+
+class FakeOutbox:
+    async def health(self):
+        return {"pending": 3}
+
+
+class Unreachable(FakeOutbox):
+    async def health(self):
+        msg = "the database is away"
+        raise ConnectionError(msg)
+
+
+class Ended:
+    """A service that has nothing to do, or is ended before it is done."""
+
+    def __init__(self, error=None):
+        self.error = error
+
+    async def run(self):
+        if self.error is not None:
+            raise self.error
+
+    def stop(self):
+        pass
+
+    async def health(self):
+        return {}
+
+
+letters = FakeLetters()
+ended = Ended()
+cancelled = Ended(asyncio.CancelledError())
+outbox = FakeOutbox()
+unreachable = Unreachable()
+
+HERE = __name__
+
+PROGRAM = "from diator.cli.main import app; app()"
+
+SERVICE = """
+import asyncio
+
+class Service:
+    stopping = None
+
+    async def run(self):
+        self.stopping = asyncio.Event()
+        print("running", flush=True)
+        await self.stopping.wait()
+        {at_the_end}
+        print("finished", flush=True)
+
+    def stop(self):
+        self.stopping.set()
+
+    async def health(self):
+        return {{}}
+
+service = Service()
+"""
+
+
+@pytest.fixture(autouse=True)
+def fresh_letters(monkeypatch):
+    monkeypatch.setitem(sys.modules, HERE, sys.modules[HERE])
+    monkeypatch.setattr(sys.modules[HERE], "letters", FakeLetters())
+    return letters
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, [*arguments])
+
+
+class TestDeadLetters:
+    def test_list(self):
+        """The letters are listed, without what they say."""
+        result = invoke("dead-letters", "list", f"{HERE}:letters")
+
+        assert result.exit_code == 0
+        assert result.output.splitlines()[1].split("\t") == [
+            "1",
+            "user.joined.v1",
+            "events",
+            "",
+            "3",
+            "2026-03-07 00:00:00",
+            "ValueError: no",
+        ]
+
+    def test_none(self):
+        """For a program, no letters are no lines."""
+        letters.letters.clear()
+
+        assert invoke("dead-letters", "list", f"{HERE}:letters").output == ""
+
+    def test_show(self):
+        """A letter is shown as JSON, with its body."""
+        result = invoke("dead-letters", "show", f"{HERE}:letters", "1")
+
+        shown = json.loads(result.output)
+        assert (shown["letter_id"], shown["body"]) == ("1", '{"a": 1}')
+
+    def test_show_bytes(self):
+        """A body that is no text is shown in base64."""
+        letters.letters["1"] = make_letter(1, body=b"\xff")
+
+        result = invoke("dead-letters", "show", f"{HERE}:letters", "1")
+
+        assert json.loads(result.output)["body_base64"] == "/w=="
+
+    def test_show_missing(self):
+        """A letter that is not there fails, with the reason."""
+        result = invoke("dead-letters", "show", f"{HERE}:letters", "7")
+
+        assert (result.exit_code, result.stderr) == (1, "diator: no letter 7\n")
+
+    def test_replay(self):
+        """Some letters are replayed, the others stay."""
+        result = invoke("dead-letters", "replay", f"{HERE}:letters", "1")
+
+        assert result.output == "Replayed 1.\n"
+        assert (letters.replayed, list(letters.letters)) == (["1"], ["0"])
+
+    def test_replay_all(self, monkeypatch):
+        """All letters are replayed, however many there are."""
+        many = FakeLetters(2_500)
+        monkeypatch.setattr(sys.modules[HERE], "letters", many)
+
+        result = invoke("dead-letters", "replay", f"{HERE}:letters", "--all")
+
+        assert result.output == "Replayed 2500.\n"
+        assert len(many.replayed) == 2_500
+
+    def test_drop(self):
+        """Letters are dropped, and not replayed."""
+        result = invoke("dead-letters", "drop", f"{HERE}:letters", "0", "1")
+
+        assert result.output == "Dropped 2.\n"
+        assert (letters.replayed, letters.letters) == ([], {})
+
+    @pytest.mark.parametrize("chosen", [[], ["1", "--all"]])
+    def test_ids_or_all(self, chosen):
+        """What is meant has to be said."""
+        result = invoke("dead-letters", "drop", f"{HERE}:letters", *chosen)
+
+        assert result.exit_code == 2
+        assert "name ids, or --all" in result.stderr
+
+    def test_another_thing(self):
+        """What holds no dead letters is told so."""
+        result = invoke("dead-letters", "list", f"{HERE}:outbox")
+
+        assert result.exit_code == 1
+        assert "it has no list, get, replay, drop" in result.stderr
+
+
+class TestOutbox:
+    def test_status(self):
+        """What waits is printed as JSON."""
+        result = invoke("outbox", "status", f"{HERE}:outbox")
+
+        assert json.loads(result.output) == {"pending": 3}
+
+    def test_unreachable(self):
+        """A database that is away fails, without a traceback."""
+        result = invoke("outbox", "status", f"{HERE}:unreachable")
+
+        assert (result.exit_code, result.stderr) == (
+            1,
+            "diator: the database is away\n",
+        )
+
+    def test_no_place(self):
+        """A place that is none fails, with the reason."""
+        result = invoke("outbox", "status", "nowhere")
+
+        assert result.exit_code == 1
+        assert "write package.module:attribute" in result.stderr
+
+
+class TestHealth:
+    def test_healthy(self, tmp_path):
+        """The health of what runs is printed."""
+        file = tmp_path / "health.json"
+        file.write_text(json.dumps({"written_at": datetime.now(UTC).timestamp()}))
+
+        result = invoke("health", str(file))
+
+        assert result.exit_code == 0
+        assert "written_at" in json.loads(result.output)
+
+    def test_ended(self, tmp_path):
+        """A probe fails where nothing runs."""
+        result = invoke("health", str(tmp_path / "health.json"))
+
+        assert result.exit_code == 1
+        assert "nothing seems to run" in result.stderr
+
+
+class TestService:
+    @pytest.mark.parametrize("command", ["relay", "consume"])
+    @pytest.mark.parametrize("service, code", [("ended", 0), ("cancelled", 130)])
+    def test_ends_by_itself(self, command, service, code):
+        """How a service ends is what the shell is told."""
+        assert invoke(command, f"{HERE}:{service}").exit_code == code
+
+    @pytest.mark.parametrize("command", ["relay", "consume"])
+    def test_ends_well(self, command, tmp_path):
+        """A service that a signal ends finishes, and answers 0."""
+        with start(command, tmp_path, "pass") as process:
+            assert process.stdout.readline() == "running\n"
+            process.send_signal(signal.SIGTERM)
+            output, errors = process.communicate(timeout=20)
+
+        assert (process.returncode, output, errors) == (0, "finished\n", "")
+
+    def test_interrupted(self, tmp_path):
+        """One that a second signal ends answers as shells do."""
+        with start("relay", tmp_path, "await asyncio.Event().wait()") as process:
+            assert process.stdout.readline() == "running\n"
+            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
+            output, errors = process.communicate(timeout=20)
+
+        assert (process.returncode, output, errors) == (130, "", "")
+
+    def test_fails(self, tmp_path):
+        """One that fails answers 1, with the traceback."""
+        with start("relay", tmp_path, "1 / 0") as process:
+            assert process.stdout.readline() == "running\n"
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=20)
+
+        assert process.returncode == 1
+        assert "ZeroDivisionError" in errors
+
+
+def start(command, folder, at_the_end):
+    (folder / "some_service.py").write_text(SERVICE.format(at_the_end=at_the_end))
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, command, "some_service:service"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
