@@ -20,6 +20,11 @@ Outcomes = Sequence[Exception | None]
 Send = Callable[[Sequence[Item], float], Awaitable[Outcomes]]
 """Sends items until a deadline and tells of each; raises only when cancelled."""
 
+# A tuple, because a class of its own would cost each caller more than its place in the
+# queue does.
+Entry = tuple[Sequence[Item], float, asyncio.Future[Outcomes]]
+"""What one caller wants sent, until when, and where the caller waits for the outcome."""
+
 
 class Batcher(Generic[Item]):
     """
@@ -38,8 +43,10 @@ class Batcher(Generic[Item]):
         self._send = send
         self._timeout = timeout
         self._busy = False
-        self._queue: deque[_Entry[Item]] = deque()
-        self._in_flight: list[_Entry[Item]] = []
+        # Both are in the order of their deadlines, since all wait equally long.
+        self._in_flight: list[Entry[Item]] = []
+        self._queue: deque[Entry[Item]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         # Event loops hold their tasks weakly.
         self._flusher: asyncio.Task[None] | None = None
 
@@ -47,7 +54,7 @@ class Batcher(Generic[Item]):
         """Send items, in one batch, and give what became of each."""
         deadline = asyncio.get_running_loop().time() + self._timeout
         if self._busy:
-            return await self._wait(items, deadline)
+            return await self._enqueue(items, deadline)
         self._busy = True
         try:
             return await self._send(items, deadline)
@@ -58,21 +65,35 @@ class Batcher(Generic[Item]):
         """Wait until everything that was given so far has been dealt with."""
         if self._busy:
             deadline = asyncio.get_running_loop().time() + self._timeout
-            await self._wait((), deadline)
+            await self._enqueue((), deadline)
 
-    async def _wait(self, items: Sequence[Item], deadline: float) -> Outcomes:
+    def _enqueue(
+        self, items: Sequence[Item], deadline: float
+    ) -> asyncio.Future[Outcomes]:
         loop = asyncio.get_running_loop()
-        entry = _Entry(items, deadline, loop.create_future())
-        self._queue.append(entry)
-        timer = loop.call_at(deadline, self._expire, entry)
-        try:
-            return await entry.outcomes
-        finally:
-            timer.cancel()
+        waiting: asyncio.Future[Outcomes] = loop.create_future()
+        self._queue.append((items, deadline, waiting))
+        # One timer for all, for a timer each would cost as much as all else here.
+        if self._timer is None:
+            self._timer = loop.call_at(deadline, self._expire)
+        return waiting
 
-    def _expire(self, entry: _Entry[Item]) -> None:
-        told = "it may have been sent" if entry.in_flight else "nothing was sent"
-        entry.fail(TimeoutError, f"{told}: it took more than {self._timeout:g} s")
+    def _expire(self) -> None:
+        """Tell those who have waited for too long, and wait for the next of them."""
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        reason = f"it took more than {self._timeout:g} s"
+        for told, entries in (
+            ("it may have been sent", self._in_flight),
+            ("nothing was sent", self._queue),
+        ):
+            for entry in entries:
+                _, deadline, _ = entry
+                if deadline > now:
+                    self._timer = loop.call_at(deadline, self._expire)
+                    return
+                _fail(entry, TimeoutError(f"{told}: {reason}"))
 
     def _go_on(self) -> None:
         if not self._queue:
@@ -86,29 +107,36 @@ class Batcher(Generic[Item]):
         while self._queue:
             items = self._fill_batch()
             if items:
-                deadline = self._in_flight[-1].deadline
+                _, deadline, _ = self._in_flight[-1]
                 self._hand_out(await self._send(items, deadline))
             self._hand_out(())
-        self._busy = False
-        self._flusher = None
+        self._rest()
 
     def _fill_batch(self) -> list[Item]:
-        items: list[Item] = []
-        while self._queue and len(items) < MAX_BATCH:
+        batch: list[Item] = []
+        while self._queue and len(batch) < MAX_BATCH:
             entry = self._queue.popleft()
+            items, _, waiting = entry
             # Whose caller was cancelled, or has been told of a timeout, is left out.
-            if not entry.outcomes.done():
-                entry.in_flight = True
+            if not waiting.done():
                 self._in_flight.append(entry)
-                items += entry.items
-        return items
+                batch += items
+        return batch
 
     def _hand_out(self, outcomes: Outcomes) -> None:
         end = 0
-        for entry in self._in_flight:
-            start, end = end, end + len(entry.items)
-            entry.settle(outcomes[start:end])
+        for items, _, waiting in self._in_flight:
+            start, end = end, end + len(items)
+            if not waiting.done():
+                waiting.set_result(outcomes[start:end])
         self._in_flight.clear()
+
+    def _rest(self) -> None:
+        self._busy = False
+        self._flusher = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _tell_stranded(self, flusher: asyncio.Task[None]) -> None:
         if flusher.cancelled():
@@ -117,31 +145,16 @@ class Batcher(Generic[Item]):
             reason = repr(error)
         else:
             return
-        for entry in (*self._in_flight, *self._queue):
-            told = "it may have been sent" if entry.in_flight else "nothing was sent"
-            entry.fail(ConnectionError, f"{told}: {reason}")
+        for entry in self._in_flight:
+            _fail(entry, ConnectionError(f"it may have been sent: {reason}"))
+        for entry in self._queue:
+            _fail(entry, ConnectionError(f"nothing was sent: {reason}"))
         self._in_flight.clear()
         self._queue.clear()
-        self._busy = False
-        self._flusher = None
+        self._rest()
 
 
-class _Entry(Generic[Item]):
-    """What one caller wants sent."""
-
-    __slots__ = ("deadline", "in_flight", "items", "outcomes")
-
-    def __init__(
-        self, items: Sequence[Item], deadline: float, outcomes: asyncio.Future[Outcomes]
-    ) -> None:
-        self.items = items
-        self.deadline = deadline
-        self.outcomes = outcomes
-        self.in_flight = False
-
-    def settle(self, outcomes: Outcomes) -> None:
-        if not self.outcomes.done():
-            self.outcomes.set_result(outcomes)
-
-    def fail(self, error_type: type[Exception], message: str) -> None:
-        self.settle([error_type(message) for _ in self.items])
+def _fail(entry: Entry[Item], error: Exception) -> None:
+    items, _, waiting = entry
+    if not waiting.done():
+        waiting.set_result([error] * len(items))

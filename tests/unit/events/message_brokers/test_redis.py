@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+import hiredis
 import pytest
 import redis
 from redis.asyncio import ConnectionPool, Redis
@@ -111,13 +112,10 @@ class FakeConnection:
             msg = "renewing the login failed"
             raise NoConnectionError(msg)
 
-    def pack_commands(self, commands):
-        return list(commands)
-
     async def send_packed_command(self, packed, *, check_health=True):
         # A check of redis-py's would be repeated by its own rules.
         assert not check_health
-        self.to_read.extend(self.server.answer(packed))
+        self.to_read.extend(self.server.answer(unpack(packed)))
         await asyncio.sleep(0)
 
     async def read_response(self, *, disconnect_on_error=True):
@@ -158,6 +156,12 @@ def make_messages(count):
 def command(message, prefix="python_diator_channel"):
     channel = f"{prefix}:notification_event:{message.message_id}"
     return (b"PUBLISH", channel.encode(), encode(message))
+
+
+def unpack(packed):
+    reader = hiredis.Reader()
+    reader.feed(packed)
+    return [tuple(command) for command in iter(reader.gets, False)]
 
 
 async def leave_idle(pool):
