@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import shutil
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 from redis.asyncio import BlockingConnectionPool, Redis
 
-from benchmarks.comparison import Case
+from benchmarks.comparison import Case, Side
 from benchmarks.conftest import Compare
-from diator import NotificationEvent
+from benchmarks.parts import make_mediator
+from diator import Command, NotificationEvent, RequestHandler
 from diator.events.message_brokers.protocol import Message
 from diator.events.message_brokers.redis import RedisMessageBroker
 from tests.redis_server import NoRedisError, make_redis
 
 SENDERS = 200
+PRODUCERS = 50
+MESSAGES_OF_EACH = 20
+BURST = 1_000
+EVENTS = 10
+
+# Redis-benchmark counts its time in ms: this many take about a hundred.
+REDIS_BENCHMARK_REQUESTS = 100_000
+REDIS_BENCHMARK_PIPELINE = 100
 
 Publish = Callable[[Sequence[Message]], Awaitable[object]]
 
@@ -28,6 +40,11 @@ Publish = Callable[[Sequence[Message]], Awaitable[object]]
 class UserJoined(NotificationEvent):
     meeting_id: int
     user: str
+
+
+@dataclass(frozen=True)
+class Join(Command):
+    events: Sequence[UserJoined]
 
 
 EVENT = UserJoined(meeting_id=1, user="Ada")
@@ -39,6 +56,53 @@ MESSAGES = [
         payload=EVENT,
     )
 ]
+CHANNEL = f"python_diator_channel:notification_event:{EVENT.event_id}"
+
+encode = msgspec.json.Encoder().encode
+
+
+class JoinHandler(RequestHandler[Join, None]):
+    async def handle(self, request: Join) -> None:
+        self.events.extend(request.events)
+
+
+class RedisBenchmark(Side):
+    """Redis's own benchmark in C, with one connection and a pipeline."""
+
+    def __init__(self, binary: str, url: str) -> None:
+        super().__init__(self._publish)
+        self._command = [
+            binary,
+            *("-h", str(urlsplit(url).hostname)),
+            *("-p", str(urlsplit(url).port)),
+            *("-c", "1", "-P", str(REDIS_BENCHMARK_PIPELINE), "--csv"),
+        ]
+
+    async def measure(self, case: Case) -> None:  # noqa: ARG002  # the same for all
+        """Measure a round, without the time that the program takes to start."""
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        a_second = await self._run(REDIS_BENCHMARK_REQUESTS)
+        now = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
+        self.cpu.append(seconds * 1e9 / REDIS_BENCHMARK_REQUESTS)
+        self.wall.append(1e9 / a_second)
+
+    async def _publish(self, messages: Sequence[Message]) -> None:
+        await self._run(BURST * len(messages))
+
+    async def _run(self, requests: int) -> float:
+        """Return how many messages a second it published."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command,
+            *("-n", str(requests)),
+            *("publish", CHANNEL, encode(MESSAGES[0]).decode()),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await process.communicate()
+        assert process.returncode == 0
+        # The name of the test, which is the command itself, has commas too.
+        figures = output.decode().splitlines()[-1].rpartition('}",')[2]
+        return float(figures.split(",")[0].strip('"'))
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +118,13 @@ def redis_url() -> Iterator[str]:
 
 @pytest.fixture
 def client(redis_url: str, runner: asyncio.Runner) -> Iterator[Redis]:
+    client = Redis.from_url(redis_url)  # pyright: ignore[reportUnknownMemberType]  # not typed well
+    yield client
+    runner.run(client.aclose(close_connection_pool=True))
+
+
+@pytest.fixture
+def blocking_client(redis_url: str, runner: asyncio.Runner) -> Iterator[Redis]:
     # The pool that is a client's own raises when it is exhausted.
     pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]  # not typed well
         redis_url
@@ -72,16 +143,53 @@ def test_alone(compare: Compare, runner: asyncio.Runner, client: Redis) -> None:
             name="Redis, one after the other",
             request=MESSAGES,
             sends=10,
+            goal=1.0,
             is_throughput=True,
+            speed_goal=0.95,
         ),
         by_hand=by_hand,
         diator=diator,
     )
 
 
-def test_concurrent(compare: Compare, runner: asyncio.Runner, client: Redis) -> None:
-    by_hand, diator = map(at_the_same_time, publishers(client))
-    runner.run(check_same_messages(client, by_hand, diator))
+def test_producers(compare: Compare, runner: asyncio.Runner, client: Redis) -> None:
+    """Producers each of which waits for its message, beside one of them by hand."""
+    one, diator = publishers(client)
+    runner.run(check_same_messages(client, one, diator))
+
+    async def produce_by_hand(messages: Sequence[Message]) -> None:
+        for _ in range(PRODUCERS * MESSAGES_OF_EACH):
+            assert await one(messages) == [None]
+
+    async def produce(messages: Sequence[Message]) -> None:
+        for _ in range(MESSAGES_OF_EACH):
+            assert await diator(messages) == [None]
+
+    async def produce_all(messages: Sequence[Message]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(PRODUCERS):
+                group.create_task(produce(messages))
+
+    compare(
+        Case(
+            name=f"Redis, {PRODUCERS} producers",
+            request=MESSAGES,
+            sends=1,
+            rounds=30,
+            work=PRODUCERS * MESSAGES_OF_EACH,
+            is_throughput=True,
+            speed_goal=6.0,
+        ),
+        by_hand=produce_by_hand,
+        diator=produce_all,
+    )
+
+
+def test_concurrent(
+    compare: Compare, runner: asyncio.Runner, blocking_client: Redis
+) -> None:
+    one_by_hand, one = publishers(blocking_client)
+    runner.run(check_same_messages(blocking_client, one_by_hand, one))
 
     compare(
         Case(
@@ -92,14 +200,109 @@ def test_concurrent(compare: Compare, runner: asyncio.Runner, client: Redis) -> 
             work=SENDERS,
             is_throughput=True,
         ),
-        by_hand=by_hand,
-        diator=diator,
+        by_hand=at_the_same_time(one_by_hand, SENDERS),
+        diator=at_the_same_time(one, SENDERS),
+    )
+
+
+def test_burst(compare: Compare, redis_url: str, client: Redis) -> None:
+    """A thousand tasks that publish, beside the fastest program there is for it."""
+    binary = shutil.which("redis-benchmark")
+    if binary is None:
+        pytest.skip("redis-benchmark is needed; on Debian it is in redis-tools")
+
+    compare(
+        burst_case(f"Redis, burst of {BURST:,}, beside redis-benchmark", 0.5),
+        by_hand=RedisBenchmark(binary, redis_url),
+        diator=at_the_same_time(publishers(client)[1], BURST),
+    )
+
+
+def test_burst_of_tasks(compare: Compare, client: Redis) -> None:
+    """The same beside as many tasks that only wait: what nobody can get below."""
+    compare(
+        burst_case(f"Redis, burst of {BURST:,}, beside idle tasks"),
+        by_hand=at_the_same_time(Waiting(), BURST),
+        diator=at_the_same_time(publishers(client)[1], BURST),
+    )
+
+
+def test_one_call(compare: Compare, redis_url: str, client: Redis) -> None:
+    """And as many messages in one call."""
+    binary = shutil.which("redis-benchmark")
+    if binary is None:
+        pytest.skip("redis-benchmark is needed; on Debian it is in redis-tools")
+    publish = RedisMessageBroker(client).publish
+
+    async def publish_all(messages: Sequence[Message]) -> None:
+        assert await publish([*messages] * BURST) == [None] * BURST
+
+    compare(
+        burst_case(f"Redis, {BURST:,} in one call, beside redis-benchmark"),
+        by_hand=RedisBenchmark(binary, redis_url),
+        diator=publish_all,
+    )
+
+
+def test_events_of_a_send(
+    compare: Compare, runner: asyncio.Runner, client: Redis
+) -> None:
+    """Ten events that one request raises, beside one."""
+    mediator = make_mediator(message_broker=RedisMessageBroker(client))
+    mediator.bind(Join, JoinHandler)
+
+    async def send_one(events: Sequence[UserJoined]) -> None:
+        await mediator.send(Join(events[:1]))
+
+    async def send_all(events: Sequence[UserJoined]) -> None:
+        await mediator.send(Join(events))
+
+    runner.run(check_number_of_messages(client, send_all, EVENTS))
+    compare(
+        Case(
+            name=f"Redis, {EVENTS} events in a send, beside one",
+            # A new event costs more than to publish it together with others.
+            request=[EVENT] * EVENTS,
+            sends=10,
+            goal=1.5,
+            is_throughput=True,
+            speed_goal=1 / 1.5,
+        ),
+        by_hand=send_one,
+        diator=send_all,
+    )
+
+
+class Waiting:
+    """Lets tasks wait until there are as many as in a burst."""
+
+    def __init__(self) -> None:
+        self._futures: list[asyncio.Future[list[None]]] = []
+
+    async def __call__(self, _messages: Sequence[Message]) -> object:
+        future = asyncio.get_running_loop().create_future()
+        self._futures.append(future)
+        if len(self._futures) == BURST:
+            for each in self._futures:
+                each.set_result([None])
+            self._futures.clear()
+        return await future
+
+
+def burst_case(name: str, speed_goal: float | None = None) -> Case:
+    return Case(
+        name=name,
+        request=MESSAGES,
+        sends=5,
+        rounds=20,
+        work=BURST,
+        is_throughput=True,
+        speed_goal=speed_goal,
     )
 
 
 def publishers(client: Any) -> tuple[Publish, Publish]:
     """Return what publishes messages by hand, and what does so with diator."""
-    encode = msgspec.json.Encoder().encode
 
     async def publish_by_hand(messages: Sequence[Message]) -> list[None]:
         for message in messages:
@@ -112,14 +315,10 @@ def publishers(client: Any) -> tuple[Publish, Publish]:
     return publish_by_hand, RedisMessageBroker(client).publish
 
 
-def at_the_same_time(publish: Publish) -> Publish:
-    async def publish_often(messages: Sequence[Message]) -> list[object]:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(call(messages)) for _ in range(SENDERS)]
-        return [task.result() for task in tasks]
-
-    async def call(messages: Sequence[Message]) -> object:
-        return await publish(messages)
+def at_the_same_time(publish: Publish, number: int) -> Publish:
+    async def publish_often(messages: Sequence[Message]) -> None:
+        outcomes = await asyncio.gather(*[publish(messages) for _ in range(number)])
+        assert outcomes == [[None]] * number
 
     return publish_often
 
@@ -132,6 +331,16 @@ async def check_same_messages(client: Any, by_hand: Publish, diator: Publish) ->
         expected = await received(client, subscriber)
         await diator(MESSAGES)
         assert await received(client, subscriber) == expected
+
+
+async def check_number_of_messages(
+    client: Any, send: Callable[[Sequence[UserJoined]], Awaitable[object]], number: int
+) -> None:
+    """Assert how many messages a subscriber gets of a send."""
+    async with client.pubsub(ignore_subscribe_messages=True) as subscriber:
+        await subscriber.psubscribe("*")
+        await send([EVENT] * number)
+        assert len(await received(client, subscriber)) == number
 
 
 async def received(client: Any, subscriber: Any) -> list[tuple[bytes, bytes]]:

@@ -38,6 +38,7 @@ class Case:
         target: The ratio that must not be exceeded.
         goal: The ratio to reach next.
         is_throughput: Whether the time that passes matters as well.
+        speed_goal: How much diator is to do while 1 is done by hand, to reach next.
 
     """
 
@@ -50,6 +51,7 @@ class Case:
     target: float | None = None
     goal: float | None = None
     is_throughput: bool = False
+    speed_goal: float | None = None
 
 
 @dataclass
@@ -134,15 +136,26 @@ class Comparison:
             return "goal met"
         return "over goal" if target is None and goal is not None else ""
 
+    @property
+    def speed_verdict(self) -> str:
+        """How the speed compares with its goal."""
+        if self.case.speed_goal is None:
+            return ""
+        return "goal met" if self.speed >= self.case.speed_goal else "under goal"
 
-async def compare_sides(case: Case, by_hand: Send, diator: Send) -> Comparison:
+
+async def compare_sides(
+    case: Case, by_hand: Send | Side, diator: Send
+) -> Comparison:
     """
     Check that both sides do the same work, and measure them.
 
     They take turns in many short rounds, so that whatever slows the machine for a
     while slows both alike, and neither is always the first.
     """
-    comparison = Comparison(case, Side(by_hand), Side(diator))
+    if not isinstance(by_hand, Side):
+        by_hand = Side(by_hand)
+    comparison = Comparison(case, by_hand, Side(diator))
     sides = [comparison.by_hand, comparison.diator]
     await check_same_work(case, *sides)
     warm = time.perf_counter() + WARM_UP_SECONDS
@@ -212,12 +225,14 @@ def throughput_lines(comparisons: Iterable[Comparison]) -> list[str]:
             f"{1e9 / median(comparison.by_hand.wall):,.0f}",
             f"{1e9 / median(comparison.diator.wall):,.0f}",
             f"{comparison.speed:.2f}",
-            "",
+            _limit(comparison.case.speed_goal),
+            comparison.speed_verdict,
         )
         for comparison in comparisons
         if comparison.case.is_throughput
     ]
-    return _table([("case", "by hand", "diator", "ratio", ""), *rows]) if rows else []
+    titles = ("case", "by hand", "diator", "ratio", "goal")
+    return _table([(*titles, ""), *rows]) if rows else []
 
 
 def _ratios(dividends: list[float], divisors: list[float]) -> list[float]:

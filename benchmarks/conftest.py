@@ -15,6 +15,7 @@ from benchmarks.comparison import (
     Case,
     Comparison,
     Send,
+    Side,
     compare_sides,
     ratio_lines,
     throughput_lines,
@@ -29,7 +30,9 @@ compared = pytest.StashKey[list[Comparison]]()
 class Compare(Protocol):
     """Compares diator with the same work written by hand, and adds it to the table."""
 
-    def __call__(self, case: Case, *, by_hand: Send, diator: Send) -> None: ...
+    def __call__(
+        self, case: Case, *, by_hand: Send | Side, diator: Send
+    ) -> None: ...
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def compare(
 ) -> Compare:
     """Return what compares diator with the same work written by hand."""
 
-    def compare(case: Case, *, by_hand: Send, diator: Send) -> None:
+    def compare(case: Case, *, by_hand: Send | Side, diator: Send) -> None:
         if not benchmark.enabled:
             case = replace(case, rounds=ROUNDS_DISABLED)
         comparison = runner.run(compare_sides(case, by_hand, diator))
