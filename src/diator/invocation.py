@@ -6,7 +6,12 @@ import inspect
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from diator.container.injection import arguments_factory, injected_parameters
+from diator.container.injection import (
+    all_at_once,
+    argument_factories,
+    injected_parameters,
+)
+from diator.container.plan import calling, injecting
 from diator.container.protocol import Scoped
 from diator.container.scope import current_scope
 from diator.own_events import handle_with_own_events, keeps_events, take_over_list
@@ -30,7 +35,7 @@ def check_dependencies(handler: Handler, container: Container) -> None:
     if inspect.isclass(handler):
         container.check(handler)
     else:
-        injected_parameters(handler, container.check, given=1)
+        injected_parameters(handler, container.check, container.knows, given=1)
 
 
 def invocation(handler: Handler, container: Container) -> Handle:
@@ -41,27 +46,22 @@ def invocation(handler: Handler, container: Container) -> Handle:
         UnresolvableError: The container cannot build what it needs.
 
     """
-    if not inspect.isclass(handler) and not injected_parameters(
-        handler, container.check, given=1
-    ):
-        return handler
-    if inspect.isclass(handler) and keeps_events(handler):
-        return _invocation_with_own_events(handler, container)
-    build = call_factory(handler, container)
-    if isinstance(build, Scoped):
-        return _invocation_in_scope(build, container)
     if inspect.isclass(handler):
-        # As `lambda message: build()(message)`, without the detour by a bound method.
-        construct: Any = container.factory(handler)
-        settled: Any = construct
-        if type(settled) is partial and not settled.keywords:
-            # A twentieth faster than calling the partial, which all handlers have
-            # whose dependencies are the same for every message.
-            make: Any = settled.func
-            arguments: tuple[Any, ...] = settled.args
-            return lambda message: make(*arguments).handle(message)
-        return lambda message: construct().handle(message)
-    return lambda message: build()(message)  # noqa: PLW0108  # built with each message
+        build: Factory[Any] | Scoped = container.factory(handler)
+        if keeps_events(handler):
+            return _invocation_with_own_events(build, container)
+        if not isinstance(build, Scoped):
+            return calling("handle", build)
+        return _invocation_in_scope(_map_scoped(build, _handle_of), container)
+    factories = argument_factories(handler, container, given=1)
+    if not factories:
+        return handler
+    arguments = all_at_once(factories)
+    if not isinstance(arguments, Scoped):
+        return injecting(handler, factories)
+    return _invocation_in_scope(
+        _map_scoped(arguments, lambda given: partial(handler, **given)), container
+    )
 
 
 def call_factory(
@@ -77,7 +77,7 @@ def call_factory(
     if inspect.isclass(handler):
         return _map_factory(container.factory(handler), _handle_of)
     return _map_factory(
-        arguments_factory(handler, container, given=1),
+        all_at_once(argument_factories(handler, container, given=1)),
         lambda arguments: partial(handler, **arguments),
     )
 
@@ -94,7 +94,10 @@ def _map_factory(
 ) -> Factory[Any] | Scoped:
     if not isinstance(factory, Scoped):
         return lambda: change(factory())
+    return _map_scoped(factory, change)
 
+
+def _map_scoped(factory: Scoped, change: Callable[[Any], Any]) -> Scoped:
     async def build(resources: Any) -> Any:
         return change(await factory.build(resources))
 
@@ -109,9 +112,10 @@ def _invocation_in_scope(build: Scoped, container: Container) -> Handle:
     return invoke
 
 
-def _invocation_with_own_events(handler: type[Any], container: Container) -> Handle:
+def _invocation_with_own_events(
+    factory: Factory[Any] | Scoped, container: Container
+) -> Handle:
     """Call a handler that keeps its events in itself, as those of diator 0.1 do."""
-    factory: Factory[Any] | Scoped = container.factory(handler)
 
     async def invoke(message: Any) -> Any:
         built: Any

@@ -36,6 +36,7 @@ LEVELS = [
     ],
     # Contracts, maps, the collector.
     [
+        "diator.container.plan",
         "diator.container.protocol",
         "diator.container.injection",
         "diator.container.scope",

@@ -21,7 +21,9 @@ def adapted(container: Any) -> Container:
         ConfigurationError: It is none of these.
 
     """
-    is_adapter = all(hasattr(container, name) for name in ("check", "factory", "scope"))
+    is_adapter = all(
+        hasattr(container, name) for name in ("check", "factory", "knows", "scope")
+    )
     if is_adapter and not isinstance(container, type):
         adapter: Container = container
         return adapter

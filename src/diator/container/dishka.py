@@ -51,6 +51,14 @@ class DishkaContainer:
         """Find out whether a provider knows a dependency, without building anything."""
         self._level(dependency)
 
+    def knows(self, dependency: type[Any], /) -> bool:
+        """Tell whether a provider knows a dependency, in the scope of a send."""
+        try:
+            self._level(dependency)
+        except UnresolvableError:
+            return False
+        return True
+
     def _level(self, dependency: type[Any]) -> AsyncContainer:
         key = DependencyKey(dependency, DEFAULT_COMPONENT)
         # As dishka itself looks for it: in the innermost scope first, then further out.

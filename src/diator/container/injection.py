@@ -12,26 +12,31 @@ from diator.exceptions import UnresolvableError
 from diator.handler import qualified_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from diator.container.protocol import Container, Factory
 
 
 def injected_parameters(
-    function: Callable[..., Any], check: Callable[[type[Any]], None], *, given: int
+    function: Callable[..., Any],
+    check: Callable[[type[Any]], object],
+    knows: Callable[[type[Any]], bool],
+    *,
+    given: int,
 ) -> dict[str, type[Any]]:
     """
     Tell which parameters have to be supplied, after those that are given.
 
-    A parameter with a default keeps it where its type cannot be built.
+    A parameter with a default keeps it, unless its type is registered.
 
     Args:
         function: A function, a class, or another callable.
         check: Refuses, with an `UnresolvableError`, what cannot be built.
+        knows: Tells whether a type is registered.
         given: How many arguments there are already.
 
     Raises:
-        UnresolvableError: A parameter without a default cannot be built.
+        UnresolvableError: A parameter that needs to be supplied cannot be built.
 
     """
     name = qualified_name(function)
@@ -40,12 +45,22 @@ def injected_parameters(
     for parameter in list(inspect.signature(function).parameters.values())[given:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
+        has_default = parameter.default is not parameter.empty
         try:
-            injected[parameter.name] = _checked(parameter, names, check)
+            hint = _hint(parameter, names)
         except UnresolvableError as error:
-            if parameter.default is parameter.empty:
-                msg = f"{name} cannot be called: {error}"
-                raise UnresolvableError(msg) from error
+            if has_default:
+                continue
+            msg = f"{name} cannot be called: {error}"
+            raise UnresolvableError(msg) from error
+        if has_default and not knows(hint):
+            continue
+        try:
+            check(hint)
+        except (TypeError, UnresolvableError) as error:
+            msg = f"{name} cannot be called: its parameter {parameter.name!r}: {error}"
+            raise UnresolvableError(msg) from error
+        injected[parameter.name] = hint
     return injected
 
 
@@ -58,20 +73,28 @@ def as_opener(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def arguments_factory(
+def argument_factories(
     function: Callable[..., Any], container: Container, *, given: int
-) -> Factory[dict[str, Any]] | Scoped:
+) -> dict[str, Factory[Any] | Scoped]:
     """
-    Work out how the parameters after those that are given are built.
+    Work out how each parameter after those that are given is built.
 
     Raises:
-        UnresolvableError: A parameter without a default cannot be built.
+        UnresolvableError: A parameter that needs to be supplied cannot be built.
 
     """
-    parameters = injected_parameters(function, container.check, given=given)
-    factories = {
+    parameters = injected_parameters(
+        function, container.check, container.knows, given=given
+    )
+    return {
         name: container.factory(dependency) for name, dependency in parameters.items()
     }
+
+
+def all_at_once(
+    factories: Mapping[str, Factory[Any] | Scoped],
+) -> Factory[dict[str, Any]] | Scoped:
+    """Build all arguments, by the names of the parameters."""
     plain = {
         name: factory
         for name, factory in factories.items()
@@ -102,11 +125,7 @@ def _names_known_to(function: Any) -> dict[str, Any]:
     return getattr(inspect.unwrap(function), "__globals__", {})
 
 
-def _checked(
-    parameter: inspect.Parameter,
-    names: dict[str, Any],
-    check: Callable[[type[Any]], None],
-) -> type[Any]:
+def _hint(parameter: inspect.Parameter, names: dict[str, Any]) -> type[Any]:
     told = f"its parameter {parameter.name!r}"
     if parameter.annotation is parameter.empty:
         msg = f"{told} has no annotation to tell its type by"
@@ -120,8 +139,7 @@ def _checked(
         hint: type[Any] = get_type_hints(
             type("Holder", (), {"__annotations__": annotations}), names
         )["it"]
-        check(hint)
-    except (NameError, TypeError, UnresolvableError) as error:
+    except (NameError, TypeError) as error:
         msg = f"{told}: {error}"
         raise UnresolvableError(msg) from error
     return hint

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
-from itertools import islice
 from types import NoneType, UnionType
 from typing import (
     TYPE_CHECKING,
@@ -20,10 +18,18 @@ from typing import (
 
 import lagom
 from lagom.container import UNRESOLVABLE_TYPES
-from lagom.definitions import Alias, PlainInstance, SingletonWrapper
+from lagom.definitions import (
+    Alias,
+    ConstructionWithContainer,
+    ConstructionWithoutContainer,
+    PlainInstance,
+    SingletonWrapper,
+    UnresolvableTypeDefinition,
+)
 from lagom.exceptions import DuplicateDefinition, InvalidDependencyDefinition
 
 from diator.container.injection import as_opener, injected_parameters
+from diator.container.plan import Plan, factory_of
 from diator.container.protocol import Scoped
 from diator.container.resources import NotOpenedError, Resources
 from diator.container.scope import current_scope
@@ -31,7 +37,7 @@ from diator.events.collector import current
 from diator.exceptions import BindingError, ConfigurationError, UnresolvableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
     from lagom.interfaces import SpecialDepDefinition
@@ -161,10 +167,11 @@ class LagomContainer:
 
     def check(self, dependency: type[Any], /) -> None:
         """Find out whether a dependency could be built, without building anything."""
-        self._check(dependency, ())
+        self._plan(dependency, ())
 
-    def _check(self, dependency: type[Any], path: tuple[Any, ...]) -> None:
-        self._plan(dependency, path)
+    def knows(self, dependency: type[Any], /) -> bool:
+        """Tell whether a dependency is registered, also in what it was cloned from."""
+        return self.container.get_definition(dependency) is not None
 
     def factory(self, dependency: type[T], /) -> Factory[T] | Scoped:
         """Work out how a dependency is built; singletons are built right away."""
@@ -172,9 +179,10 @@ class LagomContainer:
         # They outlive the send that happens to be the first, and all it has open.
         self._builds_singletons = True
         try:
-            build: Callable[[], T] = plan.settled()
+            plan.settle()
         finally:
             self._builds_singletons = False
+        build: Factory[T] = factory_of(plan)
         if not self._openers or (plan.known and not plan.scoped):
             return build
         needed = list(plan.scoped)
@@ -223,13 +231,14 @@ class LagomContainer:
         definition: SpecialDepDefinition[Any],
         path: tuple[Any, ...],
     ) -> Plan:
-        build = partial(definition.get_instance, self.container)
+        build = self._build(definition)
         # Lagom defines `T | None` along with `T`.
         resource = _without_none(dependency) or dependency
         if resource in self._openers:
             injected_parameters(
                 self._openers[resource],
-                lambda needed: self._check(needed, (*path, resource)),
+                lambda needed: self._plan(needed, (*path, resource)),
+                self.knows,
                 given=0,
             )
             return Plan(build, scoped={resource})
@@ -250,8 +259,29 @@ class LagomContainer:
             if definition.skip_definitions:
                 return self._plan_class(definition.alias_type, path)
             return self._plan(definition.alias_type, (*path, dependency))
+        if isinstance(definition, UnresolvableTypeDefinition):
+            try:
+                definition.get_instance(self.container)
+            except Exception as error:
+                msg = f"{_name(dependency)} is blocked: {error}"
+                raise UnresolvableError(msg) from error
         # A function, or a definition of the user's own: only a call shows what it does.
         return Plan(build, known=False)
+
+    def _build(self, definition: SpecialDepDefinition[Any]) -> Callable[[], Any]:
+        # A function is called without the detour by its definition, which has to keep
+        # to that: hence no derived ones.
+        kind: Any = type(definition)
+        exact: Any = definition
+        if kind is ConstructionWithoutContainer:
+            without: Callable[[], Any] = exact.constructor
+            return without
+        build: Callable[..., Any] = (
+            exact.constructor
+            if kind is ConstructionWithContainer
+            else definition.get_instance
+        )
+        return partial(build, self.container)
 
     def _plan_class(self, dependency: Any, path: tuple[Any, ...]) -> Plan:
         # Of `Box[int]`, `Box` says what is needed.
@@ -266,12 +296,13 @@ class LagomContainer:
             raise UnresolvableError(msg)
         try:
             hints = get_type_hints(cls.__init__)
-            parameters = inspect.signature(cls.__init__).parameters
+            _, *parameters = inspect.signature(cls.__init__).parameters.values()
         except (NameError, TypeError, ValueError) as error:
             msg = f"the parameters of {_name(dependency)} cannot be read: {error}"
             raise UnresolvableError(msg) from error
         arguments: dict[str, Plan] = {}
-        for name, parameter in list(parameters.items())[1:]:
+        for parameter in parameters:
+            name = parameter.name
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 continue
             try:
@@ -293,7 +324,7 @@ class LagomContainer:
             scoped=set[Any]().union(
                 *(argument.scoped for argument in arguments.values())
             ),
-            positional=_are_positional(arguments, parameters.values()),
+            parameters={parameter.name: parameter for parameter in parameters},
         )
 
     def _plan_parameter(
@@ -332,65 +363,6 @@ class LagomContainer:
             if has_default:
                 return None
             raise
-
-
-@dataclass(kw_only=True)
-class Plan:
-    """
-    How something is built.
-
-    Attributes:
-        build: Builds it, from its arguments if there are any.
-        arguments: How the arguments are built, by the names of the parameters.
-        constant: Whether it is the same at every call.
-        known: Whether all that it is built from is known beforehand.
-        scoped: The resources of the send that it needs.
-        positional: Whether the arguments can be given in their order.
-
-    """
-
-    build: Callable[..., Any] = field(kw_only=False)
-    arguments: dict[str, Plan] = field(default_factory=dict[str, Any])
-    constant: bool = False
-    known: bool = True
-    scoped: set[Any] = field(default_factory=set[Any])
-    positional: bool = True
-
-    def settled(self) -> Callable[[], Any]:
-        """Give what builds it, with everything built that is the same at every call."""
-        if self.constant:
-            constant = self.build()
-            return lambda: constant
-        build = self.build
-        arguments = {name: plan.settled() for name, plan in self.arguments.items()}
-        constants = {
-            name: arguments.pop(name)()
-            for name, plan in self.arguments.items()
-            if plan.constant
-        }
-        complete = all(constant is not None for constant in constants.values())
-        if not arguments and self.positional and complete:
-            # Nearly as cheap as a plain call; by keyword it would cost a third more.
-            return partial(build, *constants.values()) if constants else build
-        build = partial(build, **_without_nones(constants))
-        return lambda: build(
-            **_without_nones({name: make() for name, make in arguments.items()})
-        )
-
-
-def _are_positional(
-    names: Iterable[str], parameters: Iterable[inspect.Parameter]
-) -> bool:
-    """Tell whether these are the first parameters behind `self`, in their order."""
-    return all(
-        parameter.name == name and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-        for name, parameter in zip(names, islice(parameters, 1, None), strict=False)
-    )
-
-
-def _without_nones(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Leave the default to a parameter for which there is nothing, as lagom does."""
-    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def _without_none(hint: Any) -> Any:

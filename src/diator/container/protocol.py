@@ -50,6 +50,10 @@ class Container(Protocol):
 
         """
 
+    def knows(self, dependency: type[Any], /) -> bool:
+        """Tell whether a dependency is registered, so that defaults give way to it."""
+        ...
+
     def factory(self, dependency: type[T], /) -> Factory[T] | Scoped:
         """
         Work out how a dependency is built.

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from diator.container.injection import arguments_factory
+from diator.container.injection import all_at_once, argument_factories
 from diator.container.protocol import Scoped
 from diator.container.scope import leave
 from diator.exceptions import UnresolvableError
@@ -88,7 +88,7 @@ class Resources:
         opener = self._openers[dependency]
         factory = self._factories.get(dependency)
         if factory is None:
-            factory = arguments_factory(opener, self._container, given=0)
+            factory = all_at_once(argument_factories(opener, self._container, given=0))
             self._factories[dependency] = factory
         if isinstance(factory, Scoped):
             arguments = await factory.build(self)

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from diator.container.injection import arguments_factory
+from diator.container.injection import all_at_once, argument_factories
 from diator.container.protocol import Scoped
 from diator.events.collector import AttemptCollector, collecting, enclosing
 from diator.exceptions import NoSendError
@@ -107,7 +107,8 @@ class Scope:
         key = (function, len(given))
         factory = self._factories.get(key)
         if factory is None:
-            factory = arguments_factory(function, self._container, given=len(given))
+            arguments = argument_factories(function, self._container, given=len(given))
+            factory = all_at_once(arguments)
             self._factories[key] = factory
         return function(*given, **await self.build(self._container, factory))
 

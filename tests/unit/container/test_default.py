@@ -21,6 +21,8 @@ class Minimal:
 
     def check(self, dependency, /): ...
 
+    def knows(self, dependency, /): ...
+
     def factory(self, dependency, /): ...
 
     def scope(self): ...
@@ -89,7 +91,7 @@ import sys
 from diator import Mediator
 
 class Minimal:
-    check = factory = scope = None
+    check = factory = knows = scope = None
 
 Mediator(container=Minimal())
 assert "lagom" not in sys.modules

@@ -6,7 +6,11 @@ from typing import Annotated
 
 import pytest
 
-from diator.container.injection import arguments_factory, injected_parameters
+from diator.container.injection import (
+    all_at_once,
+    argument_factories,
+    injected_parameters,
+)
 from diator.container.protocol import Scoped
 from diator.exceptions import UnresolvableError
 
@@ -30,17 +34,22 @@ class Known:
     Args:
         plain: The types that it builds by calling them.
         scoped: The types that it builds from what it is given.
+        registered: The types that it was told of, besides those that are scoped.
 
     """
 
-    def __init__(self, *plain, scoped=()):
+    def __init__(self, *plain, scoped=(), registered=()):
         self.plain = plain
         self.scoped = scoped
+        self.registered = registered
 
     def check(self, dependency, /):
         if dependency not in (*self.plain, *self.scoped):
             msg = f"nothing says how to build {dependency.__name__}"
             raise UnresolvableError(msg)
+
+    def knows(self, dependency, /):
+        return dependency in (*self.registered, *self.scoped)
 
     def factory(self, dependency, /):
         self.check(dependency)
@@ -56,8 +65,9 @@ class Known:
         raise NotImplementedError
 
 
-def parameters(function, *, given=0):
-    return injected_parameters(function, Known(Clock, Session).check, given=given)
+def parameters(function, *, given=0, registered=()):
+    container = Known(Clock, Session, registered=registered)
+    return injected_parameters(function, container.check, container.knows, given=given)
 
 
 class TestInjectedParameters:
@@ -90,11 +100,25 @@ class TestInjectedParameters:
         assert parameters(function, given=2) == {}
 
     def test_default(self):
-        """A default gives way to what the container builds, and only to that."""
+        """A default gives way to what is registered, and only to that."""
 
-        def function(clock: Clock = None, size: int = 3, unannotated=4): ...
+        def function(
+            clock: Clock = None,
+            session: Session = None,
+            size: int = 3,
+            unannotated=4,
+            unreadable: DoesNotExist = 5,  # noqa: F821  # it is the point
+        ): ...
 
-        assert parameters(function) == {"clock": Clock}
+        assert parameters(function, registered=[Clock]) == {"clock": Clock}
+
+    def test_registered_and_unresolvable(self):
+        """What is registered and cannot be built is told of, default or not."""
+
+        def function(unknown: Unknown = None): ...
+
+        with pytest.raises(UnresolvableError, match=r"function.*'unknown'.*Unknown"):
+            parameters(function, registered=[Unknown])
 
     def test_variadic(self):
         """`*args` and `**kwargs` stay empty."""
@@ -163,13 +187,17 @@ class TestInjectedParameters:
         assert parameters(function) == {"clock": Clock}
 
 
-class TestArgumentsFactory:
+def arguments(function, container):
+    return all_at_once(argument_factories(function, container, given=0))
+
+
+class TestArguments:
     def test_plain(self):
         """Without anything scoped, the arguments are built with a plain call."""
 
         def function(clock: Clock, size: int = 3): ...
 
-        build = arguments_factory(function, Known(Clock), given=0)
+        build = arguments(function, Known(Clock))
         first, second = build(), build()
 
         assert list(first) == ["clock"]
@@ -178,7 +206,7 @@ class TestArgumentsFactory:
 
     def test_nothing(self):
         """A function without parameters gets none."""
-        assert arguments_factory(lambda: None, Known(), given=0)() == {}
+        assert arguments(lambda: None, Known())() == {}
 
     async def test_scoped(self):
         """With something scoped, they are built from what is open in the send."""
@@ -187,12 +215,12 @@ class TestArgumentsFactory:
 
         session = Session()
 
-        factory = arguments_factory(function, Known(Clock, scoped=[Session]), given=0)
-        arguments = await factory.build({Session: session})
+        factory = arguments(function, Known(Clock, scoped=[Session]))
+        built = await factory.build({Session: session})
 
-        assert list(arguments) == ["clock", "session"]
-        assert isinstance(arguments["clock"], Clock)
-        assert arguments["session"] is session
+        assert list(built) == ["clock", "session"]
+        assert isinstance(built["clock"], Clock)
+        assert built["session"] is session
 
     def test_unresolvable(self):
         """What cannot be built is told when the function is wired."""
@@ -200,4 +228,4 @@ class TestArgumentsFactory:
         def function(unknown: Unknown): ...
 
         with pytest.raises(UnresolvableError, match="'unknown'"):
-            arguments_factory(function, Known(Clock), given=0)
+            arguments(function, Known(Clock))

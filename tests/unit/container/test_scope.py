@@ -954,6 +954,8 @@ class SlowContainer:
 
     def check(self, dependency, /): ...
 
+    def knows(self, dependency, /): ...
+
     def factory(self, dependency, /):
         async def build(scope):
             return scope
