@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from enum import Enum
 from functools import partial
+from itertools import groupby
 from types import NoneType, UnionType
 from typing import (
     TYPE_CHECKING,
@@ -45,6 +46,13 @@ if TYPE_CHECKING:
     from diator.container.protocol import Factory
 
 T = TypeVar("T")
+
+Path = tuple[tuple[Any, Any], ...]
+"""
+What is being planned, from the outside in.
+
+Each has the definition that leads on from it, or None where its class does.
+"""
 
 
 class LagomContainer:
@@ -207,14 +215,8 @@ class LagomContainer:
         """Make what holds the resources of one send."""
         return Resources(self, self._openers, self._opener_factories)
 
-    def _plan(self, dependency: Any, path: tuple[Any, ...]) -> Plan:
+    def _plan(self, dependency: Any, path: Path) -> Plan:
         """Work out how lagom would build a dependency."""
-        if dependency in path:
-            circle = " → ".join(
-                map(_name, (*path[path.index(dependency) :], dependency))
-            )
-            msg = f"{_name(dependency)} depends on itself: {circle}"
-            raise UnresolvableError(msg)
         definition = self.container.get_definition(dependency)
         if definition is not None:
             return self._plan_defined(dependency, definition, path)
@@ -229,15 +231,16 @@ class LagomContainer:
         self,
         dependency: Any,
         definition: SpecialDepDefinition[Any],
-        path: tuple[Any, ...],
+        path: Path,
     ) -> Plan:
         build = self._build(definition)
         # Lagom defines `T | None` along with `T`.
         resource = _without_none(dependency) or dependency
         if resource in self._openers:
+            path = _further(path, dependency, definition)
             injected_parameters(
                 self._openers[resource],
-                lambda needed: self._plan(needed, (*path, resource)),
+                lambda needed: self._plan(needed, path),
                 self.knows,
                 given=0,
             )
@@ -246,6 +249,7 @@ class LagomContainer:
             return Plan(build, constant=True)
         if isinstance(definition, SingletonWrapper):
             kept: Any = definition
+            path = _further(path, dependency, definition)
             inner = self._plan_defined(dependency, kept.singleton_type, path)
             if inner.scoped:
                 resources = ", ".join(sorted(map(_name, inner.scoped)))
@@ -258,13 +262,14 @@ class LagomContainer:
         if isinstance(definition, Alias):
             if definition.skip_definitions:
                 return self._plan_class(definition.alias_type, path)
-            return self._plan(definition.alias_type, (*path, dependency))
+            path = _further(path, dependency, definition)
+            return self._plan(definition.alias_type, path)
         if isinstance(definition, UnresolvableTypeDefinition):
             try:
                 definition.get_instance(self.container)
             except Exception as error:
                 msg = f"{_name(dependency)} is blocked: {error}"
-                raise UnresolvableError(msg) from error
+                raise _NotEvenOptionalError(msg) from error
         # A function, or a definition of the user's own: only a call shows what it does.
         return Plan(build, known=False)
 
@@ -283,11 +288,17 @@ class LagomContainer:
         )
         return partial(build, self.container)
 
-    def _plan_class(self, dependency: Any, path: tuple[Any, ...]) -> Plan:
+    def _plan_class(self, dependency: Any, path: Path) -> Plan:
+        path = _further(path, dependency)
         # Of `Box[int]`, `Box` says what is needed.
         cls = get_origin(dependency) or dependency
         if not inspect.isclass(cls) or cls in (*UNRESOLVABLE_TYPES, UnionType):
             raise UnresolvableError(_unknown(dependency))
+        if issubclass(cls, Enum):
+            msg = (
+                f"nothing says which {_name(dependency)} to take; {_remedy(dependency)}"
+            )
+            raise UnresolvableError(msg)
         if inspect.isabstract(cls) or getattr(cls, "_is_protocol", False):
             msg = (
                 f"{_name(dependency)} is abstract, and nothing says what to build for "
@@ -306,15 +317,13 @@ class LagomContainer:
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 continue
             try:
-                argument = self._plan_parameter(
-                    parameter, hints.get(name, Any), (*path, dependency)
-                )
+                argument = self._plan_parameter(parameter, hints.get(name, Any), path)
             except UnresolvableError as error:
                 msg = (
                     f"{_name(dependency)} cannot be built: "
                     f"its parameter {name!r}: {error}"
                 )
-                raise UnresolvableError(msg) from error
+                raise type(error)(msg) from error
             if argument is not None:
                 arguments[name] = argument
         return Plan(
@@ -328,7 +337,7 @@ class LagomContainer:
         )
 
     def _plan_parameter(
-        self, parameter: inspect.Parameter, hint: Any, path: tuple[Any, ...]
+        self, parameter: inspect.Parameter, hint: Any, path: Path
     ) -> Plan | None:
         """Work out an argument, None where the parameter keeps its default."""
         has_default = parameter.default is not parameter.empty
@@ -340,29 +349,60 @@ class LagomContainer:
         if parameter.kind is parameter.POSITIONAL_ONLY:
             msg = "it is positional-only, and arguments are passed by name"
             raise UnresolvableError(msg)
+        if has_default and hint == path[-1][0]:
+            # As in lagom, whatever is registered for it.
+            return None
         if self.container.get_definition(hint) is None:
             optional = _without_none(hint)
             if optional is not None:
                 return self._plan_optional(optional, path, has_default=has_default)
-            # A plain class is built rather than left at its default, as in lagom.
             if has_default and (
-                hint in path
-                or hint in UNRESOLVABLE_TYPES
-                or not inspect.isclass(hint)
-                or issubclass(hint, Enum)
+                hint in UNRESOLVABLE_TYPES
+                or (not _is_by_lagom(path) and _is_left_alone(hint, path))
             ):
                 return None
         return self._plan(hint, path)
 
     def _plan_optional(
-        self, dependency: Any, path: tuple[Any, ...], *, has_default: bool
+        self, dependency: Any, path: Path, *, has_default: bool
     ) -> Plan | None:
         try:
             return self._plan(dependency, path)
-        except UnresolvableError:
-            if has_default:
-                return None
-            raise
+        except UnresolvableError as error:
+            lagom_fails = isinstance(error, _NotEvenOptionalError)
+            if not has_default or (lagom_fails and _is_by_lagom(path)):
+                raise
+            return None
+
+
+class _NotEvenOptionalError(UnresolvableError):
+    """What lagom fails at even where a parameter could do without."""
+
+
+def _further(path: Path, dependency: Any, definition: Any = None) -> Path:
+    """Take a step inwards, unless it has been taken already."""
+    step = (dependency, definition)
+    if step in path:
+        circle = (*path[path.index(step) :], step)
+        # A singleton of a class is a step to its definition, and one to the class.
+        names = [
+            name for name, _ in groupby(_name(dependency) for dependency, _ in circle)
+        ]
+        msg = f"{_name(dependency)} depends on itself: {' → '.join(names)}"
+        raise _NotEvenOptionalError(msg)
+    return (*path, step)
+
+
+def _is_by_lagom(path: Path) -> bool:
+    """Tell whether it is for a singleton, which lagom itself builds."""
+    return any(isinstance(definition, SingletonWrapper) for _, definition in path)
+
+
+def _is_left_alone(hint: Any, path: Path) -> bool:
+    """Tell whether a parameter keeps its default, although lagom would fail at it."""
+    is_class = inspect.isclass(hint) and not issubclass(hint, Enum)
+    # A default ends a circle.
+    return not is_class or (hint, None) in path
 
 
 def _without_none(hint: Any) -> Any:
