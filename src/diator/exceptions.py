@@ -44,6 +44,14 @@ class EncodingError(DiatorError, ValueError):
     """An event with a field that has no form on the wire."""
 
 
+class DecodingError(DiatorError, ValueError):
+    """A received message that is not what the type with its name looks like."""
+
+
+class UnknownMessageError(DiatorError, LookupError):
+    """A received message whose name no type in the registry has."""
+
+
 class ValidationError(DiatorError, ValueError):
     """
     A request that breaks its own rules.
@@ -149,17 +157,21 @@ class EventsError(DiatorError, ExceptionGroup[EventError]):
     Attributes:
         response: The answer to the request, which is valid: the request was handled.
         exceptions: An `EventError` for each failure, naming event and handler.
+        request: The request, where what it changed stays; None where that depends on
+            the handling of the events, and where there was none.
         event: The event that all failures are about, in a middleware around events.
 
     """
 
     response: Any = None
+    request: object = None
     event: object = None
 
     def derive(self, excs: Sequence[EventError]) -> EventsError:  # type: ignore[override]  # narrower: the members are ours
         """Keep the answer when `except*` or `split` takes the group apart."""
         group = EventsError(self.message, excs)
         group.response = self.response
+        group.request = self.request
         return group
 
 

@@ -8,7 +8,12 @@ from diator.container.default import adapted
 from diator.events.collector import Collector, current, enclosing
 from diator.events.event import Event
 from diator.events.event_emitter import EventEmitter
-from diator.exceptions import ConfigurationError, NotAMessageError, WiringError
+from diator.exceptions import (
+    ConfigurationError,
+    EventsError,
+    NotAMessageError,
+    WiringError,
+)
 from diator.middlewares.base import MiddlewareChain
 from diator.requests.map import RequestMap
 from diator.requests.pipeline import RequestPipeline
@@ -152,9 +157,13 @@ class Mediator:
                 else:
                     # From here on, it is over for the tasks that the handler left.
                     collector.owner = None
-                    await self.event_emitter.emit_for(
-                        self, collector.events, around, response
-                    )
+                    try:
+                        await self.event_emitter.emit_for(
+                            self, collector.events, around, response
+                        )
+                    except EventsError as error:
+                        error.request = request
+                        raise
         finally:
             # A task that was left behind must not keep all sends before it in memory.
             collector.owner = collector.outer = collector.events = None

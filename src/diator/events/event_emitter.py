@@ -366,7 +366,8 @@ async def _close(
 def _failure(event: Event, handler: Handler | None, error: Exception) -> EventError:
     if handler is not None:
         return handling_failure(event, handler, error)
-    if isinstance(error, EventError):
+    # A middleware may let through what failed at another event.
+    if isinstance(error, EventError) and error.event == event:
         return error
     failure = EventError(event, f"{type(event).__name__} could not be emitted: {error}")
     failure.__cause__ = error

@@ -251,6 +251,22 @@ class TestEventEmitter:
 
         assert caught.value.exceptions == (refused,)
 
+    async def test_middleware_fails_with_another_event(self):
+        """An error that tells of another event is the cause of this one's."""
+        emitter = EventEmitter()
+        refused = EventError(Happened("another"), "not on Sundays")
+
+        async def refuse(event: Any, handle: Handle) -> Any:
+            raise refused
+
+        emitter.use(refuse)
+        with pytest.raises(EventsError) as caught:
+            await emitter.emit(Happened("it"))
+
+        [failure] = caught.value.exceptions
+        assert failure.event == Happened("it")
+        assert failure.__cause__ is refused
+
     async def test_event_collection_around_events(self):
         """The same middlewares serve both pipelines."""
         broker = FakeBroker()

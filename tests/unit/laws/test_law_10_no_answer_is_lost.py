@@ -17,6 +17,7 @@ from diator.exceptions import (
     EventsError,
 )
 from diator.middlewares.base import Handle
+from diator.middlewares.event_collection import EventCollectionMiddleware
 from tests.unit.fakes import Announced, Do, FailedError, FakeBroker, Happened
 
 
@@ -174,6 +175,38 @@ class TestLaw10NoAnswerIsLost:
 
         assert broker.names == ["a", "c"]
         assert [member.event.name for member in caught.value.exceptions] == ["b"]
+
+    async def test_request(self):
+        """The error says which request was handled all the same."""
+        request = Do("it")
+        mediator = failing(message_broker=FakeBroker())
+
+        with pytest.raises(EventsError) as caught:
+            await mediator.send(request)
+
+        assert caught.value.request is request
+        assert caught.value.derive(caught.value.exceptions).request is request
+
+    async def test_request_of_another_send(self):
+        """What fails by the events of another request is not called handled."""
+        mediator = failing(message_broker=FakeBroker())
+        inner = Do("inner")
+
+        @mediator.handles(Outer)
+        async def outer(request: Outer) -> None:
+            await mediator.independent().send(inner)
+
+        with pytest.raises(EventsError) as caught:
+            await mediator.send(Outer())
+
+        assert caught.value.request is inner
+
+    async def test_request_that_fails_with_its_events(self):
+        """Nor what fails because its events were to be handled within it."""
+        mediator = failing(message_broker=FakeBroker())
+        mediator.use(EventCollectionMiddleware(mediator.event_emitter))
+
+        assert (await failure_of(mediator)).request is None
 
     async def test_falsy_answer(self):
         """Any answer is kept, also one that is false."""
