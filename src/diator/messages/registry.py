@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,13 +10,17 @@ from uuid import UUID, uuid4
 
 from diator.events.event import CommandPosted, ECSTEvent, NotificationEvent
 from diator.events.message_brokers.protocol import COMMANDS, EVENTS, Message
-from diator.exceptions import BindingError
+from diator.exceptions import BindingError, ConfigurationError
+from diator.handler import qualified_name
 from diator.requests.request import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
 M = TypeVar("M")
+U = TypeVar("U", bound="Upcaster")
 
 # What is safe in the names of streams, channels, queues, subjects and files alike.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -52,6 +57,7 @@ class MessageRegistry:
     def __init__(self) -> None:
         self._entries: dict[type, Entry] = {}
         self._types: dict[str, type] = {}
+        self._upcasters: dict[str, tuple[str, Upcaster]] = {}
         self._guesses: dict[type, Entry] = {}
 
     def add(
@@ -87,13 +93,10 @@ class MessageRegistry:
                 "NotificationEvent, ECSTEvent or Command"
             )
             raise BindingError(msg)
-        for kind, value in (("name", entry.name), ("topic", entry.topic)):
-            if _NAME.fullmatch(value) is None:
-                msg = (
-                    f"{message_type.__qualname__} cannot have the {kind} {value!r}: "
-                    "up to 200 letters, digits, dots, underscores and hyphens"
-                )
-                raise BindingError(msg)
+        _check_name(message_type, "name", entry.name)
+        _check_name(message_type, "topic", entry.topic)
+        if entry.name in self._upcasters:
+            raise BindingError(_both(entry.name))
         if message_type in self._entries or message_type in self._guesses:
             msg = (
                 f"{message_type.__qualname__} is added too late: it was added, or "
@@ -109,9 +112,76 @@ class MessageRegistry:
             raise BindingError(msg)
         self._entries[message_type] = entry
 
+    def upcasts(self, name: str, *, to: str) -> Callable[[U], U]:
+        """
+        Make the decorated function read messages of an older version.
+
+        It takes the payload as a dict of what JSON knows, changes it or makes another,
+        and returns it. One version at a time is enough: `user.joined.v1` may lead to
+        `user.joined.v2`, and that to the type with the name `user.joined.v3`.
+
+        Args:
+            name: The older version, which no type has as its name any more.
+            to: The name of what the function gives: that of a type, or of another
+                older version.
+
+        Raises:
+            BindingError: The function is async, or a name has other characters than
+                those of `add`, or is a type's or read already, or leads to itself.
+
+        """
+
+        def bind(upcaster: U) -> U:
+            _check_name(upcaster, "name", name)
+            _check_name(upcaster, "name", to)
+            if inspect.iscoroutinefunction(upcaster):
+                msg = f"{qualified_name(upcaster)} cannot upcast: it must not be async"
+                raise BindingError(msg)
+            if name in self._types:
+                raise BindingError(_both(name))
+            if name in self._upcasters:
+                msg = f"{name!r} is upcast already, to {self._upcasters[name][0]!r}"
+                raise BindingError(msg)
+            if name in (to, *self._versions(to)):
+                msg = f"{name!r} cannot be upcast to {to!r}, which leads back to it"
+                raise BindingError(msg)
+            self._upcasters[name] = to, upcaster
+            return upcaster
+
+        return bind
+
+    def upcasters(self, name: str) -> tuple[str, list[Upcaster]]:
+        """Give the newest version of a name, and the functions that lead there."""
+        versions = [name, *self._versions(name)]
+        return versions[-1], [self._upcasters[each][1] for each in versions[:-1]]
+
     def type_of(self, name: str) -> type | None:
         """Give the type that has a name on the wire, None if there is none."""
         return self._types.get(name)
+
+    def entry(self, message_type: type) -> Entry:
+        """Give what a type that was added is called."""
+        return self._entries[message_type]
+
+    def check(self) -> None:
+        """
+        Look for older versions that lead to nothing.
+
+        Raises:
+            ConfigurationError: No type has the name that one is upcast to.
+
+        """
+        for name in self._upcasters:
+            newest, _ = self.upcasters(name)
+            if newest not in self._types:
+                msg = (
+                    f"{name!r} is upcast to {newest!r}, which no type is called: add "
+                    f"the type with name={newest!r}"
+                )
+                raise ConfigurationError(msg)
+
+    def __iter__(self) -> Iterator[tuple[type, Entry]]:
+        return iter(self._entries.items())
 
     def message(self, event: Any, headers: dict[str, str]) -> Message:
         """
@@ -140,6 +210,12 @@ class MessageRegistry:
             headers=headers,
         )
 
+    def _versions(self, name: str) -> Iterator[str]:
+        """Give what a name is upcast to, one version after the other."""
+        while name in self._upcasters:
+            name, _ = self._upcasters[name]
+            yield name
+
     def _guess(self, message_type: type) -> Entry:
         entry = self._guesses.get(message_type) or _entry(message_type)
         if entry is None:
@@ -147,6 +223,22 @@ class MessageRegistry:
             raise BindingError(msg)
         self._guesses[message_type] = entry
         return entry
+
+
+def _check_name(owner: Any, kind: str, name: str) -> None:
+    if _NAME.fullmatch(name) is None:
+        msg = (
+            f"{qualified_name(owner)} cannot have the {kind} {name!r}: "
+            "up to 200 letters, digits, dots, underscores and hyphens"
+        )
+        raise BindingError(msg)
+
+
+def _both(name: str) -> str:
+    return (
+        f"{name!r} cannot be the name of a type and of an older version that is upcast "
+        "to another: give the type the name of the newest version"
+    )
 
 
 def _entry(

@@ -9,7 +9,7 @@ import pytest
 
 from diator import Command, ECSTEvent, NotificationEvent
 from diator.events.event import CommandPosted
-from diator.exceptions import BindingError
+from diator.exceptions import BindingError, ConfigurationError
 from diator.messages.registry import MessageRegistry
 
 
@@ -136,3 +136,98 @@ class TestAdd:
 
         with pytest.raises(BindingError, match="'it': UserJoined is"):
             registry.add(StockChanged, name="it")
+
+
+def rename(payload: dict[str, Any]) -> dict[str, Any]:
+    return payload
+
+
+class TestUpcasts:
+    def test_versions(self):
+        """Older versions lead to the newest one, each by its function."""
+        registry = MessageRegistry()
+
+        @registry.upcasts("user.joined.v1", to="user.joined.v2")
+        def first(payload: dict[str, Any]) -> dict[str, Any]:
+            return payload
+
+        @registry.upcasts("user.joined.v2", to="user.joined.v3")
+        def second(payload: dict[str, Any]) -> dict[str, Any]:
+            return payload
+
+        assert registry.upcasters("user.joined.v1") == (
+            "user.joined.v3",
+            [first, second],
+        )
+        assert registry.upcasters("user.joined.v2") == ("user.joined.v3", [second])
+        assert registry.upcasters("user.joined.v3") == ("user.joined.v3", [])
+
+    def test_async(self):
+        """Upcasters are no place to wait for anything."""
+
+        async def wait(payload: dict[str, Any]) -> dict[str, Any]:
+            return payload
+
+        with pytest.raises(BindingError, match=r"wait cannot upcast: .* not be async"):
+            MessageRegistry().upcasts("v1", to="v2")(wait)
+
+    @pytest.mark.parametrize("name, to", [("a b", "v2"), ("v1", "*")])
+    def test_characters(self, name: str, to: str):
+        """Versions have the characters of names."""
+        with pytest.raises(BindingError, match="rename cannot have the name"):
+            MessageRegistry().upcasts(name, to=to)(rename)
+
+    def test_twice(self):
+        """A version is read in one way."""
+        registry = MessageRegistry()
+        registry.upcasts("v1", to="v2")(rename)
+
+        with pytest.raises(BindingError, match="'v1' is upcast already, to 'v2'"):
+            registry.upcasts("v1", to="v3")(rename)
+
+    @pytest.mark.parametrize("to", ["v1", "v2", "v3"])
+    def test_circle(self, to: str):
+        """No version leads to itself."""
+        registry = MessageRegistry()
+        registry.upcasts("v2", to="v3")(rename)
+        registry.upcasts("v3", to="v1")(rename)
+
+        with pytest.raises(BindingError, match=f"'v1' cannot be upcast to '{to}'"):
+            registry.upcasts("v1", to=to)(rename)
+
+    def test_name_of_a_type(self):
+        """What a type is called is read as it is."""
+        registry = MessageRegistry()
+        registry.add(UserJoined, name="v1")
+        registry.upcasts("v0", to="v1")(rename)
+
+        with pytest.raises(BindingError, match="'v1' cannot be the name of a type"):
+            registry.upcasts("v1", to="v2")(rename)
+        with pytest.raises(BindingError, match="'v0' cannot be the name of a type"):
+            registry.add(StockChanged, name="v0")
+
+    def test_check(self):
+        """A version that leads to no type is found before a message comes."""
+        registry = MessageRegistry()
+        registry.upcasts("v1", to="v2")(rename)
+        registry.upcasts("v0", to="v1")(rename)
+
+        with pytest.raises(ConfigurationError, match="add the type with name='v2'"):
+            registry.check()
+
+        registry.add(UserJoined, name="v2")
+        registry.check()
+
+
+class TestEntries:
+    def test_iterated(self):
+        """The types that were added can be listed, those that left anyway cannot."""
+        registry = MessageRegistry()
+        registry.add(UserJoined, topic="users")
+        make_message(registry, StockChanged(amount=1))
+
+        [(message_type, entry)] = registry
+
+        assert message_type is UserJoined
+        assert entry is registry.entry(UserJoined)
+        assert (entry.message_type, entry.topic) == ("notification_event", "users")
