@@ -35,6 +35,8 @@ def encode(message: Message) -> bytes:
 
     """
     if message.key is not None or message.headers or message.topic != EVENTS:
+        if message.body is not None:
+            return _checked(message, message.body)
         # Fields that have their default are left out.
         message = Message(
             message_type=message.message_type,
@@ -42,10 +44,28 @@ def encode(message: Message) -> bytes:
             message_id=message.message_id,
             payload=message.payload,
         )
+    return _checked(message, _encode_part(message, message))
+
+
+def encode_payload(message: Message) -> bytes:
+    """
+    Encode nothing but the payload of a message.
+
+    Raises:
+        EncodingError: As `encode` does.
+
+    """
+    return _checked(message, _encode_part(message, message.payload))
+
+
+def _encode_part(message: Message, part: Any) -> bytes:
     try:
-        body = _encode(message)
+        return _encode(part)
     except Exception as error:
         raise EncodingError(_explain(message, error)) from error
+
+
+def _checked(message: Message, body: bytes) -> bytes:
     if len(body) > MAX_BODY_BYTES:
         msg = (
             f"{message.message_name} takes {len(body):,} bytes as JSON, more than the "

@@ -33,6 +33,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
         topic: What it is published under.
         key: Messages with the same key are kept in order, by brokers that can.
         headers: What travels beside the body, where the broker has a place for it.
+        body: The whole body, where it is in another format than that of the first four
+            fields.
 
     """
 
@@ -43,6 +45,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     topic: str = EVENTS
     key: str | None = None
     headers: dict[str, str] = {}
+    body: bytes | None = None
 
 
 class MessageBroker(Protocol):

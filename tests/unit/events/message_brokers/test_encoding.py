@@ -16,7 +16,11 @@ import msgspec
 import pydantic
 import pytest
 
-from diator.events.message_brokers.encoding import MAX_BODY_BYTES, encode
+from diator.events.message_brokers.encoding import (
+    MAX_BODY_BYTES,
+    encode,
+    encode_payload,
+)
 from diator.events.message_brokers.protocol import Message
 from diator.exceptions import EncodingError
 
@@ -140,6 +144,20 @@ class TestForm:
         with pytest.raises(AttributeError):
             message.message_name = "OrderCancelled"
 
+    def test_another_format(self):
+        """A message that has its body already is left as it is."""
+        message = make_message(OrderPlaced(lines=[]))
+        formatted = msgspec.structs.replace(message, headers={"a": "b"}, body=b"<it>")
+
+        assert encode(formatted) == b"<it>"
+
+    def test_payload_alone(self):
+        """The payload alone is what stands in the body."""
+        message = make_message(OrderPlaced(lines=[1]))
+
+        assert encode_payload(message) == b'{"lines":[1]}'
+        assert b'"payload":{"lines":[1]}' in encode(message)
+
 
 class TestRefusal:
     @pytest.mark.parametrize(
@@ -200,6 +218,20 @@ class TestRefusal:
 
         with pytest.raises(EncodingError, match=r"^OrderPlaced: complex has no form"):
             encode(message)
+
+    def test_payload_alone(self):
+        """It is told of the payload alone in the same words."""
+        with pytest.raises(EncodingError, match=r"OrderPlaced\.lines: Unencodable has"):
+            encode_payload(make_message(OrderPlaced(lines=Unencodable())))
+
+    def test_size_of_another_format(self):
+        """No format makes more of a body than consumers take."""
+        formatted = msgspec.structs.replace(
+            make_message(None), headers={"a": "b"}, body=b"x" * (MAX_BODY_BYTES + 1)
+        )
+
+        with pytest.raises(EncodingError, match="more than the 1,048,576"):
+            encode(formatted)
 
     def test_keeps_the_cause(self):
         """The original error is there for who wants to know more."""
