@@ -35,11 +35,11 @@ class TestHeaders:
         broker = InMemoryMessageBroker()
         emitter = EventEmitter(message_broker=broker)
 
-        with sending_headers({"correlation_id": "c1"}):
+        with sending_headers({"correlation_id": "sent along"}):
             await emitter.emit(UserJoined())
         await emitter.emit(UserJoined())
 
         with_headers, without = broker.messages
-        assert with_headers.headers == {"correlation_id": "c1"}
+        assert with_headers.headers == {"correlation_id": "sent along"}
         assert without.headers == {}
-        assert b"c1" not in broker.bodies[0]
+        assert b"sent along" not in broker.bodies[0]
