@@ -87,6 +87,9 @@ LEAVES = [
     "diator.events.message_brokers.memory",
     "diator.events.message_brokers.redis",
     "diator.logger",
+    "diator.messages.cloud_events",
+    "diator.messages.decoding",
+    "diator.messages.envelope",
     "diator.middlewares.event_collection",
     "diator.middlewares.logging",
     "diator.middlewares.transaction",
@@ -101,6 +104,9 @@ SHARED_BY_LEAVES = {
     "diator.events.message_brokers.batching",
     "diator.events.message_brokers.encoding",
     "diator.logger",
+    "diator.messages.cloud_events",
+    "diator.messages.decoding",
+    "diator.messages.envelope",
 }
 
 # A message of the wire is a Struct, because that is what encodes it.
