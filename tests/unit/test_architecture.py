@@ -92,6 +92,7 @@ LEAVES = [
     "diator.messages.envelope",
     "diator.middlewares.event_collection",
     "diator.middlewares.logging",
+    "diator.middlewares.retry",
     "diator.middlewares.transaction",
     "diator.middlewares.validation",
 ]
