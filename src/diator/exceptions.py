@@ -75,6 +75,25 @@ class ValidationError(DiatorError, ValueError):
         return type(self), (self.request, self.findings)
 
 
+class DeadlineExceededError(DiatorError, TimeoutError):
+    """
+    A request, or an event, that was not handled in time.
+
+    Attributes:
+        request: The request, or the event, whose deadline it was.
+        seconds: How long it might take.
+
+    """
+
+    def __init__(self, request: object, seconds: float) -> None:
+        self.request = request
+        self.seconds = seconds
+        super().__init__(f"{type(request).__name__} took longer than {seconds:g} s")
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.request, self.seconds)
+
+
 class EventError(DiatorError):
     """
     What became of one event: the base of the members of an `EventsError`.

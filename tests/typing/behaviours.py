@@ -8,8 +8,11 @@ that they do not find.
 
 from __future__ import annotations
 
+from typing import assert_type
+
 from diator import Mediator
 from diator.middlewares.retry import RetryMiddleware
+from diator.middlewares.timeout import TimeoutMiddleware, remaining
 
 
 def is_locked(error: Exception) -> bool:
@@ -30,3 +33,11 @@ def retry(mediator: Mediator) -> None:
     RetryMiddleware(BaseException)  # type: ignore[arg-type]  # cancellation passes
     RetryMiddleware(ConnectionError, 5)  # type: ignore[call-arg]  # by keyword
     RetryMiddleware()  # type: ignore[call-arg]  # everything would be too much
+
+
+def timeout(mediator: Mediator) -> None:
+    mediator.use(TimeoutMiddleware(5))
+    mediator.use(TimeoutMiddleware(0.5))
+    assert_type(remaining(), float | None)
+    TimeoutMiddleware()  # type: ignore[call-arg]  # no timeout fits all
+    TimeoutMiddleware("5")  # type: ignore[arg-type]  # no number

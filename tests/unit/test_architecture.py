@@ -93,6 +93,7 @@ LEAVES = [
     "diator.middlewares.event_collection",
     "diator.middlewares.logging",
     "diator.middlewares.retry",
+    "diator.middlewares.timeout",
     "diator.middlewares.transaction",
     "diator.middlewares.validation",
 ]

@@ -12,6 +12,7 @@ import pytest
 from diator import exceptions
 from diator.exceptions import (
     CascadeError,
+    DeadlineExceededError,
     DiatorError,
     EventError,
     EventHandlingError,
@@ -138,3 +139,14 @@ class TestValidationError:
         assert error.request == Do()
         assert error.findings == self.error().findings
         assert str(error) == str(self.error())
+
+
+class TestDeadlineExceededError:
+    def test_copied(self):
+        """It crosses processes with all that it knows."""
+        error = restored(DeadlineExceededError(Do(), 0.5))
+
+        assert isinstance(error, DeadlineExceededError)
+        assert isinstance(error, TimeoutError)
+        assert (error.request, error.seconds) == (Do(), 0.5)
+        assert str(error) == "Do took longer than 0.5 s"
