@@ -94,6 +94,28 @@ class DeadlineExceededError(DiatorError, TimeoutError):
         return type(self), (self.request, self.seconds)
 
 
+class IdempotencyError(DiatorError, ValueError):
+    """
+    A request under a key that another one, with other fields, has.
+
+    Attributes:
+        request: The request that was refused.
+        key: The key.
+
+    """
+
+    def __init__(self, request: object, key: str) -> None:
+        self.request = request
+        self.key = key
+        super().__init__(
+            f"{type(request).__name__} has the key {key!r} of an earlier one with "
+            "other fields: a key is for one request and its repetitions"
+        )
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.request, self.key)
+
+
 class EventError(DiatorError):
     """
     What became of one event: the base of the members of an `EventsError`.

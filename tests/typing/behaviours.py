@@ -8,9 +8,18 @@ that they do not find.
 
 from __future__ import annotations
 
-from typing import assert_type
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, assert_type
 
-from diator import Mediator
+from diator import Command, Mediator
+from diator.middlewares.idempotency import (
+    IdempotencyMiddleware,
+    IdempotencyStore,
+    InMemoryIdempotencyStore,
+    KeptAnswer,
+)
 from diator.middlewares.retry import RetryMiddleware
 from diator.middlewares.timeout import TimeoutMiddleware, remaining
 
@@ -41,3 +50,41 @@ def timeout(mediator: Mediator) -> None:
     assert_type(remaining(), float | None)
     TimeoutMiddleware()  # type: ignore[call-arg]  # no timeout fits all
     TimeoutMiddleware("5")  # type: ignore[arg-type]  # no number
+
+
+@dataclass(frozen=True)
+class Pay(Command):
+    key: str | None
+
+
+class ClaimOfMine:
+    kept: KeptAnswer | None = None
+
+    async def keep(self, kept: KeptAnswer) -> None:
+        self.kept = kept
+
+
+class StoreOfMine:
+    @asynccontextmanager
+    async def claim(
+        self, request_type: type[Any], key: str
+    ) -> AsyncGenerator[ClaimOfMine]:
+        yield ClaimOfMine()
+
+
+def key_of(request: Pay) -> str | None:
+    return request.key
+
+
+def number_of(request: Pay) -> int:
+    return 1
+
+
+def idempotency(mediator: Mediator, store: IdempotencyStore) -> None:
+    mediator.use(IdempotencyMiddleware(key_of), only=Pay)
+    mediator.use(IdempotencyMiddleware(lambda request: request.key, store))
+    mediator.use(IdempotencyMiddleware(key_of, StoreOfMine()))
+    mediator.use(IdempotencyMiddleware(key_of, InMemoryIdempotencyStore(ttl=60)))
+    IdempotencyMiddleware(number_of)  # type: ignore[arg-type]  # stores take texts
+    IdempotencyMiddleware(key_of, {})  # type: ignore[arg-type]  # no store
+    IdempotencyMiddleware()  # type: ignore[call-arg]  # only the application knows

@@ -91,6 +91,7 @@ LEAVES = [
     "diator.messages.decoding",
     "diator.messages.envelope",
     "diator.middlewares.event_collection",
+    "diator.middlewares.idempotency",
     "diator.middlewares.logging",
     "diator.middlewares.retry",
     "diator.middlewares.timeout",

@@ -19,6 +19,7 @@ from diator.exceptions import (
     EventPublishingError,
     EventsError,
     HandlerNotFoundError,
+    IdempotencyError,
     ValidationError,
     WiringError,
 )
@@ -150,3 +151,13 @@ class TestDeadlineExceededError:
         assert isinstance(error, TimeoutError)
         assert (error.request, error.seconds) == (Do(), 0.5)
         assert str(error) == "Do took longer than 0.5 s"
+
+
+class TestIdempotencyError:
+    def test_copied(self):
+        """It crosses processes with all that it knows."""
+        error = restored(IdempotencyError(Do(), "k1"))
+
+        assert isinstance(error, IdempotencyError)
+        assert (error.request, error.key) == (Do(), "k1")
+        assert "Do has the key 'k1' of an earlier one" in str(error)
