@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, assert_type
 
-from diator import Command, Mediator
+from diator import Command, Mediator, Query
+from diator.middlewares.caching import CachingMiddleware
 from diator.middlewares.idempotency import (
     IdempotencyMiddleware,
     IdempotencyStore,
@@ -88,3 +89,30 @@ def idempotency(mediator: Mediator, store: IdempotencyStore) -> None:
     IdempotencyMiddleware(number_of)  # type: ignore[arg-type]  # stores take texts
     IdempotencyMiddleware(key_of, {})  # type: ignore[arg-type]  # no store
     IdempotencyMiddleware()  # type: ignore[call-arg]  # only the application knows
+
+
+@dataclass(frozen=True)
+class ReadBalance(Query[int]):
+    account: int
+
+
+def account_of(request: ReadBalance) -> tuple[int, str] | None:
+    return (request.account, "EUR") if request.account else None
+
+
+def accounts_of(request: ReadBalance) -> list[int]:
+    return [request.account]
+
+
+def caching(mediator: Mediator) -> None:
+    cache = CachingMiddleware(60)
+    mediator.use(cache)
+    mediator.use(CachingMiddleware(0.5, key=account_of, size=10), only=ReadBalance)
+    cache.invalidate(ReadBalance(1))
+    cache.invalidate(ReadBalance)
+    cache.invalidate(Query)
+    cache.invalidate(Pay("key"))  # type: ignore[arg-type]  # no query
+    cache.invalidate(Pay)  # type: ignore[arg-type]  # no queries
+    cache.invalidate(1)  # type: ignore[arg-type]  # no query
+    CachingMiddleware(60, key=accounts_of)  # type: ignore[arg-type]  # not hashable
+    CachingMiddleware()  # type: ignore[call-arg]  # for ever would be wrong

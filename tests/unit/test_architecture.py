@@ -90,6 +90,7 @@ LEAVES = [
     "diator.messages.cloud_events",
     "diator.messages.decoding",
     "diator.messages.envelope",
+    "diator.middlewares.caching",
     "diator.middlewares.event_collection",
     "diator.middlewares.idempotency",
     "diator.middlewares.logging",
