@@ -116,6 +116,30 @@ class IdempotencyError(DiatorError, ValueError):
         return type(self), (self.request, self.key)
 
 
+class ConcurrencyLimitError(DiatorError, RuntimeError):
+    """
+    A request, or an event, that came when too many others were waiting.
+
+    Attributes:
+        request: The request, or the event, that was refused.
+        limit: How many are handled at once.
+        waiting: How many may wait.
+
+    """
+
+    def __init__(self, request: object, limit: int, waiting: int) -> None:
+        self.request = request
+        self.limit = limit
+        self.waiting = waiting
+        super().__init__(
+            f"{type(request).__name__} was refused: {limit} are being handled and "
+            f"{waiting} are waiting, as many as may"
+        )
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.request, self.limit, self.waiting)
+
+
 class EventError(DiatorError):
     """
     What became of one event: the base of the members of an `EventsError`.

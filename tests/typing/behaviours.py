@@ -15,6 +15,7 @@ from typing import Any, assert_type
 
 from diator import Command, Mediator, Query
 from diator.middlewares.caching import CachingMiddleware
+from diator.middlewares.concurrency_limit import ConcurrencyLimitMiddleware
 from diator.middlewares.idempotency import (
     IdempotencyMiddleware,
     IdempotencyStore,
@@ -116,3 +117,10 @@ def caching(mediator: Mediator) -> None:
     cache.invalidate(1)  # type: ignore[arg-type]  # no query
     CachingMiddleware(60, key=accounts_of)  # type: ignore[arg-type]  # not hashable
     CachingMiddleware()  # type: ignore[call-arg]  # for ever would be wrong
+
+
+def concurrency_limit(mediator: Mediator) -> None:
+    mediator.use(ConcurrencyLimitMiddleware(10, waiting=100), only=Command)
+    ConcurrencyLimitMiddleware(10)  # type: ignore[call-arg]  # how many may wait?
+    ConcurrencyLimitMiddleware(10, 100)  # type: ignore[call-arg]  # by keyword
+    ConcurrencyLimitMiddleware(0.5, waiting=1)  # type: ignore[arg-type]  # no number

@@ -91,6 +91,7 @@ LEAVES = [
     "diator.messages.decoding",
     "diator.messages.envelope",
     "diator.middlewares.caching",
+    "diator.middlewares.concurrency_limit",
     "diator.middlewares.event_collection",
     "diator.middlewares.idempotency",
     "diator.middlewares.logging",

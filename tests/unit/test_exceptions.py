@@ -12,6 +12,7 @@ import pytest
 from diator import exceptions
 from diator.exceptions import (
     CascadeError,
+    ConcurrencyLimitError,
     DeadlineExceededError,
     DiatorError,
     EventError,
@@ -161,3 +162,13 @@ class TestIdempotencyError:
         assert isinstance(error, IdempotencyError)
         assert (error.request, error.key) == (Do(), "k1")
         assert "Do has the key 'k1' of an earlier one" in str(error)
+
+
+class TestConcurrencyLimitError:
+    def test_copied(self):
+        """It crosses processes with all that it knows."""
+        error = restored(ConcurrencyLimitError(Do(), 2, 3))
+
+        assert isinstance(error, ConcurrencyLimitError)
+        assert (error.request, error.limit, error.waiting) == (Do(), 2, 3)
+        assert str(error).startswith("Do was refused: 2 are being handled and 3 are")
