@@ -144,9 +144,7 @@ class Comparison:
         return "goal met" if self.speed >= self.case.speed_goal else "under goal"
 
 
-async def compare_sides(
-    case: Case, by_hand: Send | Side, diator: Send
-) -> Comparison:
+async def compare_sides(case: Case, by_hand: Send | Side, diator: Send) -> Comparison:
     """
     Check that both sides do the same work, and measure them.
 

@@ -30,9 +30,7 @@ compared = pytest.StashKey[list[Comparison]]()
 class Compare(Protocol):
     """Compares diator with the same work written by hand, and adds it to the table."""
 
-    def __call__(
-        self, case: Case, *, by_hand: Send | Side, diator: Send
-    ) -> None: ...
+    def __call__(self, case: Case, *, by_hand: Send | Side, diator: Send) -> None: ...
 
 
 @pytest.fixture

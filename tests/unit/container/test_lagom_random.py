@@ -19,7 +19,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, Optional, TypeVar
+from typing import Any, Optional, TypeVar
 
 import lagom
 import lagom.definitions
@@ -165,9 +165,11 @@ def make_classes(graph: Graph) -> list[type]:
     ):
         order = sorted(
             enumerate(parameters),
-            key=lambda item: (item[1].keyword_only, item[1].default is not None)
-            if not item[1].keyword_only
-            else (True, False),
+            key=lambda item: (
+                (item[1].keyword_only, item[1].default is not None)
+                if not item[1].keyword_only
+                else (True, False)
+            ),
         )
         texts, keyword_only = ["self"], False
         for position, parameter in order:
@@ -507,7 +509,7 @@ class TestRandomGraphs:
     # Where lagom builds in vain.
     @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
     def test_same_as_lagom(self):
-        """What lagom builds is built in the same way, and what it refuses is refused."""
+        """What lagom builds is built in the same way; what it refuses is refused."""
         with asyncio.Runner() as runner:
 
             @settings(max_examples=EXAMPLES)

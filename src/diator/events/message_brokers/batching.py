@@ -23,7 +23,7 @@ Send = Callable[[Sequence[Item], float], Awaitable[Outcomes]]
 # A tuple, because a class of its own would cost each caller more than its place in the
 # queue does.
 Entry = tuple[Sequence[Item], float, asyncio.Future[Outcomes]]
-"""What one caller wants sent, until when, and where the caller waits for the outcome."""
+"""What one caller wants sent, until when, and the future of its outcomes."""
 
 
 class Batcher(Generic[Item]):
