@@ -52,6 +52,10 @@ class UnknownMessageError(DiatorError, LookupError):
     """A received message whose name no type in the registry has."""
 
 
+class DeadLetterNotFoundError(DiatorError, LookupError):
+    """No message that was put aside has this id, or has it any more."""
+
+
 class ValidationError(DiatorError, ValueError):
     """
     A request that breaks its own rules.

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from diator.events.message_brokers.protocol import MessageBroker
+from diator.messages.dead_letters import DeadLetters
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,23 +43,25 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Subscription(Protocol):
-    """The messages of some topics for one member of a consumer group."""
+    """
+    The messages of some topics for one member of a consumer group.
+
+    All of its methods raise a `ConnectionError` where the broker cannot be reached for
+    the time being, and to call them again is of use, and does no harm.
+    """
 
     async def receive(self, limit: int, /) -> Sequence[Delivery]:
         """
         Wait for messages, and give some of them.
 
-        To cancel the waiting loses none.
+        To cancel the waiting loses none. One task at a time may wait.
 
         Args:
             limit: How many at most.
 
         Returns:
-            At least one; those with the same key in their order.
-
-        Raises:
-            ConnectionError: The broker cannot be reached for the time being. Asking
-                again is of use.
+            At least one; those with the same key in their order, where the broker
+            keeps any.
 
         """
         ...
@@ -67,7 +70,12 @@ class Subscription(Protocol):
         """Say that messages were handled, and need not be delivered again."""
 
     async def nack(self, deliveries: Sequence[Delivery], /) -> None:
-        """Give messages back, to be delivered again, to this member or another."""
+        """
+        Give messages back, to be delivered again, to this member or another.
+
+        Where there is an order, those with the same key that were delivered later have
+        to be given back too, or else they overtake.
+        """
 
     async def extend(self, deliveries: Sequence[Delivery], /) -> None:
         """Say that messages are still being handled, so that no other member is."""
@@ -92,11 +100,13 @@ class Capabilities:
         acknowledges: Whether `publish` returns only after the broker has the message.
         keeps: Whether messages wait for those who do not listen yet, or crash.
         groups: Whether the members of a consumer group share its messages.
-        headers: Whether key and headers travel along.
+        headers: Whether topic, key and headers travel along.
         ordered: Whether messages with the same key are delivered in their order, also
             after failures.
         counts: Whether it counts deliveries.
-        dead_letters: Whether messages can be put aside, looked at and replayed.
+        leases: Whether what a member held when it crashed is delivered to another.
+        dead_letters: Whether messages can be put aside, looked at and replayed: then
+            it is a `KeepsDeadLetters`.
 
     """
 
@@ -106,6 +116,7 @@ class Capabilities:
     headers: bool = False
     ordered: bool = False
     counts: bool = False
+    leases: bool = False
     dead_letters: bool = False
 
 
@@ -130,4 +141,12 @@ class SubscribableBroker(MessageBroker, Protocol):
             group: Each message goes to one member of each group.
 
         """
+        ...
+
+
+class KeepsDeadLetters(Protocol):
+    """A message broker that messages can be put aside at."""
+
+    def dead_letters(self, topic: str, group: str, /) -> DeadLetters:
+        """Give access to what a group could not handle of a topic."""
         ...

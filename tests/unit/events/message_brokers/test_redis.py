@@ -19,10 +19,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 from redis.exceptions import ConnectionError as NoConnectionError
 
-from diator.events.message_brokers import redis as module
+from diator.events.message_brokers import redis_connections as module
 from diator.events.message_brokers.encoding import encode
 from diator.events.message_brokers.protocol import Message, MessageBroker
-from diator.events.message_brokers.redis import CONNECT_ATTEMPTS, RedisMessageBroker
+from diator.events.message_brokers.redis import RedisMessageBroker
+from diator.events.message_brokers.redis_connections import CONNECT_ATTEMPTS
 from diator.exceptions import ConfigurationError, EncodingError
 
 SOON = 0.05  # seconds
@@ -118,7 +119,7 @@ class FakeConnection:
         self.to_read.extend(self.server.answer(unpack(packed)))
         await asyncio.sleep(0)
 
-    async def read_response(self, *, disconnect_on_error=True):
+    async def read_response(self, disable_decoding=False, *, disconnect_on_error=True):
         # Who keeps the connection's own timeout pays for it with every answer.
         assert self.socket_timeout is None or not disconnect_on_error
         if not self.to_read:

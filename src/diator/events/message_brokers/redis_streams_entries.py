@@ -1,0 +1,181 @@
+"""What messages look like in Redis Streams: names of streams, fields of entries."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from diator.events.message_brokers.encoding import encode
+from diator.events.message_brokers.protocol import Message
+from diator.events.message_brokers.redis_connections import pack
+from diator.events.message_brokers.subscription import Delivery
+from diator.exceptions import ConfigurationError, EncodingError
+
+# What is safe in names of streams, and cannot be taken for one of their other parts.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+HEADER = b"h:"
+"""What the names of those fields begin with that are headers."""
+
+
+class Entry(NamedTuple):
+    """
+    An entry of a stream: what a delivery is known by.
+
+    Attributes:
+        stream: The stream.
+        entry_id: The id that Redis gave it.
+        fields: Names and values, as they were found.
+
+    """
+
+    stream: bytes
+    entry_id: bytes
+    fields: Sequence[bytes]
+
+
+class StreamNames:
+    """
+    The names of the streams of topics.
+
+    Args:
+        prefix: What all of them begin with.
+        partitions: How many streams a topic has, for those that are partitioned.
+
+    Raises:
+        ConfigurationError: A name has characters that are not safe in it, or a topic
+            less than one partition.
+
+    """
+
+    def __init__(self, prefix: str, partitions: Mapping[str, int]) -> None:
+        self._prefix = check_name("prefix", prefix)
+        self.partitions = dict(partitions)
+        for topic, count in self.partitions.items():
+            check_name("topic", topic)
+            if count < 1:
+                msg = f"{topic!r} must have at least 1 partition, not {count}"
+                raise ConfigurationError(msg)
+        self._of_topics: dict[str, list[bytes]] = {}
+
+    def all_of(self, topic: str) -> list[bytes]:
+        """Give the streams of a topic: one, or one for each partition, in order."""
+        streams = self._of_topics.get(topic)
+        if streams is None:
+            stream = f"{self._prefix}:{check_name('topic', topic)}"
+            count = self.partitions.get(topic)
+            streams = self._of_topics[topic] = (
+                [stream.encode()]
+                if count is None
+                else [f"{stream}:{number}".encode() for number in range(count)]
+            )
+        return streams
+
+    def one_of(self, topic: str, key: str | None, message_id: str) -> bytes:
+        """Give the stream that a message belongs to."""
+        streams = self.all_of(topic)
+        if len(streams) == 1:
+            return streams[0]
+        # Those without a key have no order to keep, so they may go anywhere.
+        hashed = message_id if key is None else key
+        return streams[partition_of(hashed.encode(), len(streams))]
+
+    def dead(self, topic: str, group: str) -> bytes:
+        """Give the stream of what a group could not handle of a topic."""
+        check_name("topic", topic)
+        check_name("group", group)
+        return f"{self._prefix}:{topic}:dead:{group}".encode()
+
+
+def partition_of(key: bytes, count: int) -> int:
+    """
+    Tell which partition a key belongs to: its CRC-32, modulo their number.
+
+    That is the same in every process, on every machine and in every release.
+
+    Args:
+        key: The key, in UTF-8.
+        count: How many partitions there are.
+
+    """
+    return zlib.crc32(key) % count
+
+
+def check_name(kind: str, name: Any) -> str:
+    """Refuse a name that is not safe as part of a stream's name."""
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        msg = (
+            f"a {kind} consists of up to 200 letters, digits, dots, underscores and "
+            f"hyphens, unlike {name!r}"
+        )
+        raise ConfigurationError(msg)
+    return name
+
+
+def adding(message: Message, names: StreamNames) -> bytes:
+    """
+    Make the command that appends a message to its stream.
+
+    The fields are `id`, `type` and `name`, as in the body; `key`, if there is one; one
+    with the name `h:<name>` for each header; and `body`.
+
+    Raises:
+        ConfigurationError: Its topic has characters that are not safe.
+        EncodingError: Something of it has no form on the wire.
+
+    """
+    message_id = str(message.message_id)
+    try:
+        command = [
+            *(b"XADD", names.one_of(message.topic, message.key, message_id), b"*"),
+            *(b"id", message_id.encode()),
+            *(b"type", message.message_type.encode()),
+            *(b"name", message.message_name.encode()),
+        ]
+        if message.key is not None:
+            command += (b"key", message.key.encode())
+        for name, value in message.headers.items():
+            command += (HEADER + name.encode(), value.encode())
+    except UnicodeEncodeError as error:
+        msg = f"{message.message_name}: its key or headers are no text: {error}"
+        raise EncodingError(msg) from error
+    command += (b"body", encode(message))
+    return pack(*command)
+
+
+def to_delivery(
+    topic: str, stream: bytes, entry_id: bytes, fields: Sequence[bytes], attempt: int
+) -> Delivery:
+    """Make a delivery of an entry, whatever fields it has."""
+    values = dict(zip(fields[::2], fields[1::2], strict=True))
+    get = values.get
+    key = get(b"key")
+    return Delivery(
+        topic=topic,
+        body=get(b"body", b""),
+        message_id=to_text(get(b"id", b"")),
+        message_type=to_text(get(b"type", b"")),
+        message_name=to_text(get(b"name", b"")),
+        key=None if key is None else to_text(key),
+        headers={
+            to_text(name[len(HEADER) :]): to_text(value)
+            for name, value in values.items()
+            if name.startswith(HEADER)
+        },
+        attempt=attempt,
+        receipt=Entry(stream, entry_id, fields),
+    )
+
+
+def to_text(value: bytes) -> str:
+    """Make text of what anybody may have written."""
+    return value.decode(errors="replace")
+
+
+def pairs(reply: Any) -> Iterator[tuple[Any, Any]]:
+    """Give the pairs of a reply that RESP3 makes a map of, and RESP2 a list."""
+    # Not narrowed by what `isinstance` knows: Redis's replies have no types.
+    found: Any = reply
+    return iter(found.items() if isinstance(reply, dict) else found or ())

@@ -1,0 +1,146 @@
+"""The one member of a consumer group that reads some partitions, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from diator.events.message_brokers.redis_streams_dead_letters import Command
+from diator.events.message_brokers.redis_streams_entries import pairs
+from diator.events.message_brokers.redis_streams_subscription import (
+    BLOCK_SECONDS,
+    Membership,
+    StreamSubscription,
+    entry_ids,
+    pending,
+)
+from diator.events.message_brokers.subscription import Delivery
+
+OWNER = "owner"
+"""What every owner of a partition is called, to take up where the last one left."""
+
+
+class OrderedSubscription(StreamSubscription):
+    """
+    The owner of some partitions.
+
+    Nothing new is delivered before all that is older: what an owner before this one
+    left, what was given back, and what Redis gave in answers that were lost. Redis
+    tells of those, by the number of pending entries, with everything that it gives.
+
+    Args:
+        membership: Who reads what.
+
+    """
+
+    def __init__(self, membership: Membership) -> None:
+        super().__init__(membership)
+        self._behind = set(self._streams)
+        # What was dealt with while Redis was being asked, and may be counted by it.
+        self._dealt_with: set[tuple[bytes, bytes]] = set()
+
+    async def nack(self, deliveries: Sequence[Delivery], /) -> None:
+        """
+        Give messages back, to be delivered again before everything else.
+
+        Those with the same key that were delivered later have to be given back too, or
+        else they overtake.
+        """
+        by_stream = entry_ids(deliveries)
+        super()._let_go(by_stream)
+        self._behind.update(by_stream)
+
+    async def extend(self, deliveries: Sequence[Delivery], /) -> None:
+        """Do nothing: there is no other member that could take them."""
+
+    async def _leave(self) -> None:
+        """Leave everything to the next owner."""
+
+    def _is_behind(self) -> bool:
+        return bool(self._behind)
+
+    def _lose_touch(self) -> None:
+        self._behind.update(self._streams)
+
+    def _let_go(self, by_stream: Mapping[bytes, Iterable[bytes]]) -> None:
+        super()._let_go(by_stream)
+        self._dealt_with.update(
+            (stream, entry_id) for stream, ids in by_stream.items() for entry_id in ids
+        )
+
+    async def _take_up(self, limit: int) -> list[Delivery]:
+        if not self._behind:
+            return []
+        streams = self._behind
+        self._behind = set[bytes]()
+        try:
+            return await self._take_up_all(sorted(streams), limit)
+        except BaseException:
+            self._behind |= streams
+            raise
+
+    async def _take_up_all(
+        self, streams: Sequence[bytes], limit: int
+    ) -> list[Delivery]:
+        self._dealt_with.clear()
+        attempts: dict[bytes, dict[bytes, int]] = {}
+        answers = await self._ask_line(
+            [
+                self._pending(stream, len(self._held[stream]) + limit)
+                for stream in streams
+            ]
+        )
+        for stream, rows in zip(streams, answers, strict=True):
+            lost = self._not_held(stream, rows)[:limit]
+            if lost:
+                attempts[stream] = {row[0]: row[3] + 1 for row in lost}
+            if len(lost) == limit:
+                self._behind.add(stream)  # There may be more.
+        claims: list[Command] = [
+            (b"XCLAIM", stream, self._group, self._member, b"0", *ids)
+            for stream, ids in attempts.items()
+        ]
+        deliveries: list[Delivery] = []
+        claimed = await self._ask_line(claims) if claims else []
+        for (stream, counts), entries in zip(attempts.items(), claimed, strict=True):
+            found = {entry[0] for entry in entries}
+            self._tell_lost(stream, [each for each in counts if each not in found])
+            deliveries += self._deliver(stream, entries, counts)
+        return deliveries
+
+    async def _read_new(self, count: int) -> list[Delivery]:
+        self._dealt_with.clear()
+        reading = self._read_command(count, BLOCK_SECONDS)
+        counting = [(b"XPENDING", stream, self._group) for stream in self._streams]
+        reply, *summaries = await self._ask_line(
+            [reading, *counting], patience=BLOCK_SECONDS
+        )
+        read = dict(pairs(reply))
+        deliveries: list[Delivery] = []
+        for stream, summary in zip(self._streams, summaries, strict=True):
+            entries = read.get(stream, ())
+            expected = len(self._held[stream]) + len(entries)
+            if summary[0] > expected and await self._is_missing(stream, entries):
+                # What was read just now comes after what is missing, with it.
+                self._behind.add(stream)
+            else:
+                deliveries += self._deliver(stream, entries)
+        return deliveries
+
+    async def _is_missing(self, stream: bytes, entries: Sequence[Any]) -> bool:
+        """Tell whether entries are pending that did not come here."""
+        read = {entry[0] for entry in entries}
+        count = len(self._held[stream]) + len(read) + len(self._dealt_with) + 1
+        [rows] = await self._ask_line([self._pending(stream, count)])
+        return any(row[0] not in read for row in self._not_held(stream, rows))
+
+    def _pending(self, stream: bytes, count: int) -> Command:
+        return pending(stream, self._group, count)
+
+    def _not_held(self, stream: bytes, rows: Sequence[Any]) -> list[Any]:
+        held = self._held[stream]
+        return [
+            row
+            for row in rows
+            if row[0] not in held and (stream, row[0]) not in self._dealt_with
+        ]
