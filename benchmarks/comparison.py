@@ -161,10 +161,13 @@ async def compare_sides(case: Case, by_hand: Send | Side, diator: Send) -> Compa
         for side in sides:
             await side.run(case)
     gc.collect()
+    # Else it goes through all that pytest holds, and as often as a side allocates.
+    gc.freeze()
     for _ in range(case.rounds):
         for side in sides:
             await side.measure(case)
         sides.reverse()
+    gc.unfreeze()
     return comparison
 
 
