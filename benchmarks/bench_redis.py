@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from redis.asyncio import BlockingConnectionPool, Redis
 
-from benchmarks.comparison import Case, Side
+from benchmarks.comparison import Case, Send, Side
 from benchmarks.conftest import Compare
 from benchmarks.parts import make_mediator
 from diator import Command, NotificationEvent, RequestHandler
@@ -134,6 +134,14 @@ def blocking_client(redis_url: str, runner: asyncio.Runner) -> Iterator[Redis]:
     runner.run(client.aclose(close_connection_pool=True))
 
 
+@pytest.fixture
+def redis_benchmark(redis_url: str) -> RedisBenchmark:
+    binary = shutil.which("redis-benchmark")
+    if binary is None:
+        pytest.skip("redis-benchmark is needed; on Debian it is in redis-tools")
+    return RedisBenchmark(binary, redis_url)
+
+
 def test_alone(compare: Compare, runner: asyncio.Runner, client: Redis) -> None:
     by_hand, diator = publishers(client)
     runner.run(check_same_messages(client, by_hand, diator))
@@ -205,16 +213,21 @@ def test_concurrent(
     )
 
 
-def test_burst(compare: Compare, redis_url: str, client: Redis) -> None:
+def test_burst(
+    compare: Compare,
+    runner: asyncio.Runner,
+    client: Redis,
+    redis_benchmark: RedisBenchmark,
+) -> None:
     """A thousand tasks that publish, beside the fastest program there is for it."""
-    binary = shutil.which("redis-benchmark")
-    if binary is None:
-        pytest.skip("redis-benchmark is needed; on Debian it is in redis-tools")
+    publish = at_the_same_time(publishers(client)[1], BURST)
+    for send in redis_benchmark.send, publish:
+        runner.run(check_number_of_messages(client, send, MESSAGES, BURST))
 
     compare(
         burst_case(f"Redis, burst of {BURST:,}, beside redis-benchmark", 0.5),
-        by_hand=RedisBenchmark(binary, redis_url),
-        diator=at_the_same_time(publishers(client)[1], BURST),
+        by_hand=redis_benchmark,
+        diator=publish,
     )
 
 
@@ -227,11 +240,10 @@ def test_burst_of_tasks(compare: Compare, client: Redis) -> None:
     )
 
 
-def test_one_call(compare: Compare, redis_url: str, client: Redis) -> None:
+def test_one_call(
+    compare: Compare, client: Redis, redis_benchmark: RedisBenchmark
+) -> None:
     """And as many messages in one call."""
-    binary = shutil.which("redis-benchmark")
-    if binary is None:
-        pytest.skip("redis-benchmark is needed; on Debian it is in redis-tools")
     publish = RedisMessageBroker(client).publish
 
     async def publish_all(messages: Sequence[Message]) -> None:
@@ -239,7 +251,7 @@ def test_one_call(compare: Compare, redis_url: str, client: Redis) -> None:
 
     compare(
         burst_case(f"Redis, {BURST:,} in one call, beside redis-benchmark"),
-        by_hand=RedisBenchmark(binary, redis_url),
+        by_hand=redis_benchmark,
         diator=publish_all,
     )
 
@@ -257,12 +269,14 @@ def test_events_of_a_send(
     async def send_all(events: Sequence[UserJoined]) -> None:
         await mediator.send(Join(events))
 
-    runner.run(check_number_of_messages(client, send_all, EVENTS))
+    # A new event costs more than to publish it together with others.
+    events = [EVENT] * EVENTS
+    runner.run(check_number_of_messages(client, send_one, events, 1))
+    runner.run(check_number_of_messages(client, send_all, events, EVENTS))
     compare(
         Case(
             name=f"Redis, {EVENTS} events in a send, beside one",
-            # A new event costs more than to publish it together with others.
-            request=[EVENT] * EVENTS,
+            request=events,
             sends=10,
             goal=1.5,
             is_throughput=True,
@@ -334,12 +348,12 @@ async def check_same_messages(client: Any, by_hand: Publish, diator: Publish) ->
 
 
 async def check_number_of_messages(
-    client: Any, send: Callable[[Sequence[UserJoined]], Awaitable[object]], number: int
+    client: Any, send: Send, request: object, number: int
 ) -> None:
-    """Assert how many messages a subscriber gets of a send."""
+    """Assert how many messages a subscriber gets."""
     async with client.pubsub(ignore_subscribe_messages=True) as subscriber:
         await subscriber.psubscribe("*")
-        await send([EVENT] * number)
+        await send(request)
         assert len(await received(client, subscriber)) == number
 
 
