@@ -52,9 +52,14 @@ class Batcher(Generic[Item]):
 
     async def send(self, items: Sequence[Item]) -> Outcomes:
         """Send items, in one batch, and give what became of each."""
-        deadline = asyncio.get_running_loop().time() + self._timeout
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout
         if self._busy:
-            return await self._enqueue(items, deadline)
+            waiting: asyncio.Future[Outcomes] = loop.create_future()
+            self._queue.append((items, deadline, waiting))
+            if self._timer is None:
+                self._set_timer(deadline)
+            return await waiting
         self._busy = True
         try:
             return await self._send(items, deadline)
@@ -64,25 +69,18 @@ class Batcher(Generic[Item]):
     async def drain(self) -> None:
         """Wait until everything that was given so far has been dealt with."""
         if self._busy:
-            deadline = asyncio.get_running_loop().time() + self._timeout
-            await self._enqueue((), deadline)
+            await self.send(())
 
-    def _enqueue(
-        self, items: Sequence[Item], deadline: float
-    ) -> asyncio.Future[Outcomes]:
+    def _set_timer(self, deadline: float) -> None:
+        # One for all, because a timer each would cost as much as all else that waiting
+        # does. It outlives who sets it, and must not hold on to their context.
         loop = asyncio.get_running_loop()
-        waiting: asyncio.Future[Outcomes] = loop.create_future()
-        self._queue.append((items, deadline, waiting))
-        # One timer for all, for a timer each would cost as much as all else here.
-        if self._timer is None:
-            self._timer = loop.call_at(deadline, self._expire)
-        return waiting
+        self._timer = loop.call_at(deadline, self._expire, context=Context())
 
     def _expire(self) -> None:
         """Tell those who have waited for too long, and wait for the next of them."""
         self._timer = None
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = asyncio.get_running_loop().time()
         reason = f"it took more than {self._timeout:g} s"
         for told, entries in (
             ("it may have been sent", self._in_flight),
@@ -91,7 +89,7 @@ class Batcher(Generic[Item]):
             for entry in entries:
                 _, deadline, _ = entry
                 if deadline > now:
-                    self._timer = loop.call_at(deadline, self._expire)
+                    self._set_timer(deadline)
                     return
                 _fail(entry, TimeoutError(f"{told}: {reason}"))
 

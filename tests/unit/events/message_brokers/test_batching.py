@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
+import weakref
 from contextvars import ContextVar
 
 import pytest
@@ -141,6 +143,24 @@ class TestOrder:
         assert all(timer.cancelled() for timer in asyncio.get_running_loop()._scheduled)
         await batcher.send([3])
         assert sender.batches[-1] == [3]
+
+    async def test_keeps_no_context(self, batcher, sender):
+        """Nor does what holds for many keep anything of one of them."""
+        thing = Sender()
+        kept = weakref.ref(thing)
+        [first] = await start(batcher, [1])
+        token = variable.set(thing)
+        [cancelled] = await start(batcher, [2])
+        variable.reset(token)
+        del thing, token
+
+        cancelled.cancel()
+        await settle()
+        del cancelled
+
+        assert kept() is None
+        sender.let_go.set()
+        await first
 
 
 class TestCancellation:
@@ -296,6 +316,48 @@ class TestFailure:
         sender.let_go.set()
         await settle()
         assert no_others_left()
+
+    async def test_each_has_its_time(self, sender):
+        """Who comes later is told later, and each has waited for as long."""
+        loop = asyncio.get_running_loop()
+        batcher = Batcher(sender, timeout=SOON)
+        waited = []
+
+        async def wait():
+            started = loop.time()
+            outcomes = await batcher.send([1])
+            waited.append(loop.time() - started)
+            return outcomes
+
+        async with asyncio.timeout(2 * SOON + SLACK), asyncio.TaskGroup() as group:
+            [first] = await start(batcher, [0])
+            earlier = group.create_task(wait())
+            await asyncio.sleep(SOON / 2)
+            first.cancel()
+            await settle()
+            later = group.create_task(wait())
+
+        assert [str(outcome) for outcome in earlier.result() + later.result()] == [
+            "it may have been sent: it took more than 0.05 s",
+            "nothing was sent: it took more than 0.05 s",
+        ]
+        assert min(waited) >= SOON - time.get_clock_info("monotonic").resolution
+        sender.let_go.set()
+        await settle()
+        assert sender.batches == [[0], [1]]
+
+    async def test_nobody_left(self, sender):
+        """Who comes after all others were told is told in time, too."""
+        batcher = Batcher(sender, timeout=SOON)
+        await start(batcher, [0])
+
+        async with asyncio.timeout(2 * SOON + SLACK):
+            outcomes = [*await batcher.send([1]), *await batcher.send([2])]
+
+        assert [str(outcome) for outcome in outcomes] == [
+            "nothing was sent: it took more than 0.05 s"
+        ] * 2
+        sender.let_go.set()
 
     async def test_deadline(self, batcher, sender):
         """A flight has as much time as its latest member."""

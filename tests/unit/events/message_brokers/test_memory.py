@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -94,3 +95,25 @@ class TestInMemoryMessageBroker:
         """A negative number of messages cannot be kept."""
         with pytest.raises(ConfigurationError, match="at least 0, not -1"):
             InMemoryMessageBroker(keep=-1)
+
+
+class TestGarbage:
+    @pytest.fixture(autouse=True)
+    def without_collector(self):
+        gc.disable()
+        yield
+        gc.enable()
+
+    async def test_unencodable(self):
+        """What cannot be encoded leaves nothing to the garbage collector."""
+        broker = InMemoryMessageBroker()
+
+        async def fail():
+            assert any(await broker.publish([make_message(1j)]))
+
+        await fail()
+        gc.collect()
+
+        await fail()
+
+        assert gc.collect() == 0

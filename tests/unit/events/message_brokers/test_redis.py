@@ -262,6 +262,23 @@ class TestPublishing:
         assert isinstance(second, EncodingError)
         assert server.published == [command(messages[0]), command(messages[2])]
 
+    async def test_places(self, broker, server):
+        """However many are refused, each message's outcome stands in its place."""
+        numbers = [1j, 1, 2, 1j, 1j, 3, 1j]
+        server.answers.extend([0, ResponseError("refused"), 0])
+
+        outcomes = await broker.publish([make_message(number) for number in numbers])
+
+        assert [type(outcome) for outcome in outcomes] == [
+            EncodingError,
+            type(None),
+            ResponseError,
+            EncodingError,
+            EncodingError,
+            type(None),
+            EncodingError,
+        ]
+
     async def test_only_unencodable(self, broker, server):
         """Where nothing can be encoded nothing is sent."""
         [outcome] = await broker.publish([make_message(1j)])
@@ -505,6 +522,19 @@ class TestGarbage:
                 getattr(server, phase).append(failure())
             [outcome] = await impatient.publish(make_messages(1))
             assert outcome is not None
+
+        await fail()
+        gc.collect()
+
+        await fail()
+
+        assert gc.collect() == 0
+
+    async def test_unencodable(self, broker):
+        """Nor does what cannot be encoded."""
+
+        async def fail():
+            assert any(await broker.publish([make_message(1j), make_message(1)]))
 
         await fail()
         gc.collect()
