@@ -144,10 +144,11 @@ class TestForm:
         with pytest.raises(AttributeError):
             message.message_name = "OrderCancelled"
 
-    def test_another_format(self):
+    @pytest.mark.parametrize("headers", [{}, {"a": "b"}], ids=str)
+    def test_another_format(self, headers):
         """A message that has its body already is left as it is."""
         message = make_message(OrderPlaced(lines=[]))
-        formatted = msgspec.structs.replace(message, headers={"a": "b"}, body=b"<it>")
+        formatted = msgspec.structs.replace(message, headers=headers, body=b"<it>")
 
         assert encode(formatted) == b"<it>"
 
