@@ -107,8 +107,19 @@ LEAVES = [
     "diator.middlewares.logging",
     "diator.middlewares.retry",
     "diator.middlewares.timeout",
+    "diator.middlewares.inbox",
+    "diator.middlewares.logging",
+    "diator.middlewares.outbox",
     "diator.middlewares.transaction",
     "diator.middlewares.validation",
+    "diator.outbox.batch",
+    "diator.outbox.dead_letters",
+    "diator.outbox.outbox",
+    "diator.outbox.postgresql",
+    "diator.outbox.relay",
+    "diator.outbox.session",
+    "diator.outbox.sqlite",
+    "diator.outbox.tables",
 ]
 
 # Leaves that are the common part of others.
@@ -130,6 +141,12 @@ WHOLES = {
     "diator.events.message_brokers.memory",
     "diator.events.message_brokers.redis",
     "diator.events.message_brokers.redis_streams",
+    "diator.outbox.batch",
+    "diator.outbox.outbox",
+    "diator.outbox.postgresql",
+    "diator.outbox.session",
+    "diator.outbox.sqlite",
+    "diator.outbox.tables",
 }
 
 # A message of the wire is a Struct, because that is what encodes it.

@@ -1,0 +1,1 @@
+"""What is to leave for other processes, kept in SQL until it has left."""
