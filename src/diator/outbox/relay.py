@@ -1,0 +1,255 @@
+"""Publish what waits in an outbox."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from diator.events.message_brokers.protocol import Message
+from diator.exceptions import ConfigurationError
+from diator.logger import get_logger
+from diator.outbox.batch import Batches, Failure, Outcome
+from diator.outbox.postgresql import LockedBuckets
+from diator.outbox.sqlite import Lease, uninterrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from diator.events.message_brokers.protocol import MessageBroker
+    from diator.outbox.outbox import Outbox
+
+PUBLISH_SECONDS = 30.0
+"""After how long a broker that does not answer counts as out of order."""
+
+LONGEST_DELAY_SECONDS = 300.0
+LONGEST_PAUSE_SECONDS = 15.0
+
+
+def retry_delay(attempts: int) -> float:
+    """
+    Give the seconds until a message is tried again: from about 1 to 5 minutes.
+
+    Args:
+        attempts: How often it has failed.
+
+    """
+    return _grown(1.0, attempts, LONGEST_DELAY_SECONDS)
+
+
+class Relay:
+    """
+    Publish the messages of an outbox, in order for each key, and at least once.
+
+    Any number of relays may be at work at once, in any number of processes; on SQLite
+    one is, and the others stand by. A message that is published is deleted; if the
+    relay is killed in between, it is published again. One that the broker refuses is
+    tried again later, and holds back those with the same key; in the end it is given
+    up, see `DeadLetters`. Where the broker as a whole cannot be reached, nothing counts
+    as an attempt.
+
+    `async with relay:` publishes in the background, and finishes at its end what it has
+    begun. A process of its own awaits `run()`.
+
+    Args:
+        outbox: Where the messages wait.
+        broker: Where they go. Of messages with the same key it must take none after
+            one that it refuses.
+        batch_size: How many messages are published together, and held in memory.
+        poll_seconds: After how long it looks for messages that other processes have
+            written; those of this one wake it.
+        max_attempts: How often it is tried to publish a message.
+        retry_delay: Gives the seconds until a message is tried again, from how often
+            it has failed.
+
+    Raises:
+        ConfigurationError: One of the arguments cannot work, or the database is in
+            memory.
+
+    """
+
+    def __init__(  # noqa: PLR0913  # all of them by keyword but for two
+        self,
+        outbox: Outbox,
+        broker: MessageBroker,
+        *,
+        batch_size: int = 500,
+        poll_seconds: float = 1.0,
+        max_attempts: int = 10,
+        retry_delay: Callable[[int], float] = retry_delay,
+    ) -> None:
+        _check_positive(batch_size=batch_size, max_attempts=max_attempts)
+        if not poll_seconds > 0:
+            msg = f"poll_seconds must be more than 0, not {poll_seconds}"
+            raise ConfigurationError(msg)
+        self._outbox = outbox
+        self._broker = broker
+        self._poll_seconds = poll_seconds
+        self._max_attempts = max_attempts
+        self._retry_delay = retry_delay
+        is_sqlite = outbox.engine.dialect.name == "sqlite"
+        sharing = Lease if is_sqlite else LockedBuckets
+        batches = Batches(outbox.tables, batch_size)
+        self._work = sharing(outbox.engine, outbox.tables, batches)
+        self._woken = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Begin to publish in the background."""
+        await self._prepare()
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Finish what is being published, and end."""
+        task, self._task = self._task, None
+        if task is not None:
+            self.stop()
+            await task
+
+    async def run(self) -> None:
+        """
+        Publish until `stop` is called, or the task is cancelled.
+
+        Failures of the database or the broker end nothing: they are logged, and it goes
+        on after a pause.
+        """
+        await self._prepare()
+        await self._run()
+
+    def stop(self) -> None:
+        """Finish what is being published, and end then."""
+        self._stopped.set()
+        self._woken.set()
+
+    async def _prepare(self) -> None:
+        """Find out early whether the tables are there."""
+        await uninterrupted(self._fill())
+
+    async def _fill(self) -> None:
+        async with self._outbox.engine.begin() as connection:
+            await self._outbox.tables.fill(connection)
+
+    async def _run(self) -> None:
+        self._outbox.committed.add(self._woken)
+        failures = 0
+        try:
+            while not self._stopped.is_set():
+                # Before the look, so that whatever is committed after it wakes.
+                self._woken.clear()
+                try:
+                    busy = await self._work.relay(self._publish)
+                except Exception as error:  # noqa: BLE001  # drivers may raise anything
+                    failures += 1
+                    get_logger().error(
+                        "relay failed", failures=failures, exc_info=error
+                    )
+                    pause = _grown(0.1, failures, LONGEST_PAUSE_SECONDS)
+                    await _wait(self._stopped, pause)
+                    continue
+                failures = 0
+                if not busy and not self._stopped.is_set():
+                    await _wait(self._woken, self._poll_seconds)
+        finally:
+            self._outbox.committed.discard(self._woken)
+            self._stopped.clear()
+            with suppress(Exception):
+                await self._work.release()
+
+    async def _publish(self, rows: Sequence[Any]) -> Outcome:
+        """
+        Publish the messages of rows.
+
+        Raises:
+            ConnectionError: The broker cannot be reached.
+
+        """
+        results = await self._results([_message(row) for row in rows])
+        errors = [result for result in results if result is not None]
+        if len(errors) == len(rows) and all(
+            isinstance(error, OSError) for error in errors
+        ):
+            msg = f"the message broker cannot be reached: {errors[0]}"
+            raise ConnectionError(msg) from errors[0]
+        published: list[int] = []
+        failures: list[Failure] = []
+        held_back: set[str] = set()
+        for row, error in zip(rows, results, strict=True):
+            if error is None:
+                published.append(row.seq)
+            elif row.key not in held_back:
+                failures.append(self._failure(row, error))
+                if row.key is not None:
+                    held_back.add(row.key)
+        return Outcome(published, failures)
+
+    async def _results(self, messages: list[Message]) -> list[Exception | None]:
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                results = list(await self._broker.publish(messages))
+        except Exception as error:  # noqa: BLE001  # a broker of anybody's may raise anything
+            return [error] * len(messages)
+        if len(results) != len(messages):
+            told = (
+                f"the broker gave {len(results)} results for {len(messages)} messages"
+            )
+            return [ValueError(told)] * len(messages)
+        return results
+
+    def _failure(self, row: Any, error: Exception) -> Failure:
+        attempts = row.attempts + 1
+        if attempts < self._max_attempts:
+            return Failure(row, error, self._retry_delay(attempts))
+        get_logger().error(
+            "message given up",
+            message_name=row.message_name,
+            message_id=str(row.message_id),
+            attempts=attempts,
+            exc_info=error,
+        )
+        return Failure(row, error, None)
+
+
+def _message(row: Any) -> Message:
+    return Message(
+        message_type=row.message_type,
+        message_name=row.message_name,
+        message_id=row.message_id,
+        payload=msgspec.Raw(row.payload),
+        topic=row.topic,
+        key=row.key,
+        headers={} if row.headers is None else _decode_headers(row.headers),
+    )
+
+
+_decode_headers = msgspec.json.Decoder(dict[str, str]).decode
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+def _grown(first: float, times: int, longest: float) -> float:
+    """Give a time that doubles with each failure, and is another for each who waits."""
+    grown = min(first * 2.0 ** min(times - 1, 30), longest)
+    return grown * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
+
+
+def _check_positive(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            msg = f"{name} must be at least 1, not {number}"
+            raise ConfigurationError(msg)

@@ -1,0 +1,509 @@
+"""What waits in the outbox is published, in order for each key, and at least once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sqlite3
+from contextlib import closing, suppress
+
+import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from diator.events.message_brokers.encoding import encode
+from diator.exceptions import ConfigurationError
+from diator.messages.headers import sending_headers
+from diator.outbox import relay as relay_module
+from diator.outbox import sqlite as sqlite_module
+from diator.outbox.dead_letters import DeadLetters
+from diator.outbox.relay import Relay, retry_delay
+from tests.unit.outbox.parts import (
+    Moved,
+    RecordingBroker,
+    commit,
+    make_outbox,
+    names_waiting,
+    waiting,
+)
+
+
+@pytest.fixture
+def outbox(engine):
+    return make_outbox(engine)
+
+
+@pytest.fixture
+def broker():
+    return RecordingBroker()
+
+
+def at_once(attempts):
+    return -1.0
+
+
+def never(attempts):
+    return 3600.0
+
+
+class Watched(asyncio.Event):
+    """Tells when somebody waits for it."""
+
+    def __init__(self):
+        super().__init__()
+        self.awaited = asyncio.Event()
+
+    async def wait(self):
+        self.awaited.set()
+        return await super().wait()
+
+
+def watched(relay):
+    """Have it told when a relay waits for work."""
+    relay._woken = Watched()
+    return relay
+
+
+async def waits(relay):
+    """Wait until a relay waits for work, once more."""
+    await relay._woken.awaited.wait()
+    relay._woken.awaited.clear()
+
+
+async def relay_once(relay):
+    """Publish a batch, and tell whether there may be more."""
+    return await relay._work.relay(relay._publish)
+
+
+async def relay_all(outbox, broker, **options):
+    """Publish until nothing is left that may be published now."""
+    relay = Relay(outbox, broker, **options)
+    try:
+        while await relay_once(relay):
+            pass
+    finally:
+        await relay._work.release()
+
+
+def moved(*names, key=None):
+    return [Moved(name=name, key=key) for name in names]
+
+
+class TestPublishing:
+    async def test_message(self, outbox, broker):
+        """The message is the one that would have been published without an outbox."""
+        event = Moved(name="it", key="a")
+        with sending_headers({"correlation_id": "7"}):
+            await commit(outbox, event, Moved(name="plain"))
+
+        await relay_all(outbox, broker)
+
+        message, plain = broker.messages
+        body = json.loads(encode(message))
+        assert body["message_name"] == "moved.v1"
+        assert body["message_id"] == str(event.event_id)
+        assert body["payload"]["name"] == "it"
+        assert (message.topic, message.key) == ("moves", "a")
+        assert message.headers == {"correlation_id": "7"}
+        assert plain.message_type == "notification_event"
+        assert plain.key is None
+
+    async def test_batches(self, outbox, broker):
+        """Messages are published in order and in batches, and deleted then."""
+        names = [f"event {number}" for number in range(5)]
+        await commit(outbox, *moved(*names))
+
+        await relay_all(outbox, broker, batch_size=2)
+
+        assert broker.batches == [names[:2], names[2:4], names[4:]]
+        assert await names_waiting(outbox) == []
+
+    async def test_what_is_committed_meanwhile(self, outbox, broker):
+        """What is committed while others are published is published next."""
+        await commit(outbox, *moved("first"))
+
+        class Slow(RecordingBroker):
+            async def publish(self, messages, /):
+                if not self.calls:
+                    # Nothing is locked meanwhile.
+                    await commit(outbox, *moved("second"))
+                return await super().publish(messages)
+
+        broker = Slow()
+        await relay_all(outbox, broker)
+
+        assert broker.batches == [["first"], ["second"]]
+        assert await names_waiting(outbox) == []
+
+
+class TestRefusal:
+    async def test_delay(self, outbox, broker):
+        """A message that is refused is kept, with the reason, and tried again later."""
+        broker.refused = {"second": ValueError("no\0pe \udc80")}
+        await commit(outbox, *moved("first", "second", "third"))
+
+        await relay_all(outbox, broker, retry_delay=never)
+
+        [row] = await waiting(outbox)
+        assert broker.names == ["first", "third"]
+        assert row.attempts == 1
+        assert row.last_error == "ValueError: no\\0pe \\udc80"
+
+    async def test_key(self, outbox, broker):
+        """It holds back what follows with the same key, also what comes later."""
+        broker.refused = {"a 2": ValueError()}
+        await commit(
+            outbox, *moved("a 1", "a 2", "a 3", key="a"), *moved("b 1", key="b")
+        )
+        await relay_all(outbox, broker, retry_delay=never)
+        await commit(outbox, *moved("a 4", key="a"), *moved("b 2", key="b"))
+
+        await relay_all(outbox, broker, retry_delay=never)
+
+        assert broker.names == ["a 1", "b 1", "b 2"]
+        assert [row.attempts for row in await waiting(outbox)] == [1, 0, 0]
+
+    async def test_retry(self, outbox, broker):
+        """In the end all are published in their order."""
+        broker.refused = {"a 2": ValueError()}
+        await commit(outbox, *moved("a 1", "a 2", "a 3", "a 4", key="a"))
+        relay = Relay(outbox, broker, retry_delay=at_once)
+        await relay_once(relay)
+        await relay_once(relay)
+        [failed, *_] = await waiting(outbox)
+
+        broker.refused = {}
+        while await relay_once(relay):
+            pass
+
+        assert failed.attempts == 2
+        assert broker.names == ["a 1", "a 2", "a 3", "a 4"]
+        assert await names_waiting(outbox) == []
+
+    async def test_retry_alone(self, outbox, broker):
+        """What was refused goes again without its followers, others with theirs."""
+        broker.refused = {"a 1": ValueError()}
+        await commit(outbox, *moved("a 1", "a 2", key="a"))
+        relay = Relay(outbox, broker, retry_delay=at_once)
+        await relay_once(relay)
+        await commit(outbox, *moved("b 1", "b 2", key="b"))
+        broker.refused = {}
+
+        while await relay_once(relay):
+            pass
+
+        assert broker.batches == [[], ["a 1", "b 1", "b 2"], ["a 2"]]
+
+    async def test_giving_up(self, outbox, broker):
+        """After the last attempt it is put aside, and its key goes on."""
+        broker.refused = {"a 1": ValueError("too odd")}
+        await commit(outbox, *moved("a 1", "a 2", key="a"))
+
+        await relay_all(outbox, broker, retry_delay=at_once, max_attempts=3)
+
+        [letter] = await DeadLetters(outbox).list()
+        assert broker.names == ["a 2"]
+        assert json.loads(letter.payload)["name"] == "a 1"
+        assert (letter.attempts, letter.last_error) == (3, "ValueError: too odd")
+        assert await names_waiting(outbox) == []
+
+    async def test_without_a_key(self, outbox, broker):
+        """What has no key holds nothing back, and counts by itself."""
+        broker.refused = {"first": ValueError(), "second": ValueError()}
+        await commit(outbox, *moved("first", "second", "third"))
+
+        await relay_all(outbox, broker, retry_delay=never)
+
+        assert broker.names == ["third"]
+        assert [row.attempts for row in await waiting(outbox)] == [1, 1]
+
+
+class BrokenBroker:
+    """Does what no broker should."""
+
+    def __init__(self, *, error=None):
+        self.error = error
+
+    async def publish(self, messages, /):
+        if self.error is not None:
+            raise self.error
+        return []
+
+
+class TestOutage:
+    @pytest.mark.parametrize("error", [ConnectionError("down"), TimeoutError("slow")])
+    async def test_no_attempt(self, outbox, broker, error):
+        """Where the broker cannot be reached, nothing counts as an attempt."""
+        broker.outage = error
+        await commit(outbox, *moved("first", "second"))
+
+        with pytest.raises(ConnectionError, match=f"cannot be reached: {error}"):
+            await relay_all(outbox, broker)
+
+        assert [row.attempts for row in await waiting(outbox)] == [0, 0]
+        assert await names_waiting(outbox) == ["first", "second"]
+
+    async def test_raised(self, outbox):
+        """It may also be raised by a broker that does not know better."""
+        await commit(outbox, *moved("it"))
+
+        with pytest.raises(ConnectionError, match="down"):
+            await relay_all(outbox, BrokenBroker(error=ConnectionError("down")))
+
+    async def test_silence(self, outbox, monkeypatch):
+        """A broker that never answers is out of order."""
+        monkeypatch.setattr(relay_module, "PUBLISH_SECONDS", 0.0)
+
+        class Silent:
+            async def publish(self, messages, /):
+                await asyncio.Event().wait()
+
+        await commit(outbox, *moved("it"))
+
+        with pytest.raises(ConnectionError, match="cannot be reached"):
+            await relay_all(outbox, Silent())
+
+    async def test_in_part(self, outbox, broker):
+        """A connection that is lost on the way counts for what was not taken."""
+        broker.refused = {"second": ConnectionError("lost")}
+        await commit(outbox, *moved("first", "second"))
+
+        await relay_all(outbox, broker, retry_delay=never)
+
+        assert [row.attempts for row in await waiting(outbox)] == [1]
+
+    @pytest.mark.parametrize("error", [None, LookupError("anything")])
+    async def test_broken_broker(self, outbox, error):
+        """A broker that breaks its promises has taken nothing."""
+        await commit(outbox, *moved("first", "second"))
+
+        await relay_all(outbox, BrokenBroker(error=error), retry_delay=never)
+
+        told = "0 results for 2 messages" if error is None else "LookupError: anything"
+        assert all(told in row.last_error for row in await waiting(outbox))
+
+
+class TestBackground:
+    async def test_woken(self, outbox, broker):
+        """What this process commits is published at once, without polling."""
+        async with watched(Relay(outbox, broker, poll_seconds=3600)) as relay:
+            for name in ("first", "second"):
+                await waits(relay)
+                broker.asked.clear()
+                await commit(outbox, *moved(name))
+                await broker.asked.wait()
+
+        assert broker.names == ["first", "second"]
+        assert outbox.committed == set()
+
+    async def test_polling(self, outbox, broker):
+        """What others commit is found by polling."""
+        others = make_outbox(outbox.engine)
+
+        async with watched(Relay(outbox, broker, poll_seconds=0.01)) as relay:
+            await waits(relay)
+            await commit(others, *moved("it"))
+            await broker.asked.wait()
+
+        assert broker.names == ["it"]
+
+    async def test_end(self, outbox):
+        """At the end the batch that was begun is finished, and no other is begun."""
+        may_end = asyncio.Event()
+
+        class Slow(RecordingBroker):
+            async def publish(self, messages, /):
+                self.asked.set()
+                await may_end.wait()
+                return await super().publish(messages)
+
+        broker = Slow()
+        await commit(outbox, *moved("first", "second"))
+        relay = Relay(outbox, broker, batch_size=1)
+
+        async with relay:
+            await broker.asked.wait()
+            relay.stop()
+            may_end.set()
+
+        assert broker.names == ["first"]
+        assert await names_waiting(outbox) == ["second"]
+
+    async def test_again(self, outbox, broker):
+        """It can be entered again, and a process may run it instead."""
+        relay = Relay(outbox, broker)
+        async with relay:
+            pass
+        await commit(outbox, *moved("it"))
+
+        task = asyncio.create_task(relay.run())
+        await broker.asked.wait()
+        relay.stop()
+        await task
+
+        assert broker.names == ["it"]
+
+    async def test_stopped_before(self, outbox, broker):
+        """What is stopped before it runs does not begin."""
+        await commit(outbox, *moved("it"))
+        relay = Relay(outbox, broker)
+        relay.stop()
+
+        await relay.run()
+
+        assert broker.calls == 0
+
+    async def test_left_without_entering(self, outbox, broker):
+        """To leave what was never entered does nothing."""
+        await Relay(outbox, broker).__aexit__(None, None, None)
+
+    async def test_outage(self, outbox, broker, caplog):
+        """An outage is logged and waited for, and then all goes on."""
+        broker.outage = ConnectionError("down")
+        await commit(outbox, *moved("it"))
+
+        with caplog.at_level(logging.ERROR, "diator"):
+            async with Relay(outbox, broker):
+                for _ in range(2):
+                    await broker.asked.wait()
+                    broker.asked.clear()
+                broker.outage = None
+                await broker.taken.wait()
+
+        assert broker.names == ["it"]
+        assert "relay failed" in caplog.text
+        assert "down" in caplog.text
+
+    async def test_end_in_an_outage(self, outbox, broker):
+        """It ends at once although it is waiting for the broker."""
+        broker.outage = ConnectionError("down")
+        await commit(outbox, *moved("it"))
+
+        async with asyncio.timeout(10), Relay(outbox, broker) as relay:
+            relay._stopped = Watched()
+            await relay._stopped.awaited.wait()
+
+    async def test_missing_tables(self, tmp_path, broker):
+        """Tables that are missing are noticed before anything else."""
+        engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'empty'}")
+        try:
+            with pytest.raises(Exception, match="no such table"):
+                async with Relay(make_outbox(engine), broker):
+                    pass
+        finally:
+            await engine.dispose()
+
+
+class TestLease:
+    async def test_one_at_a_time(self, outbox, broker):
+        """While one relay is at work, others stand by."""
+        other = RecordingBroker()
+        first, second = Relay(outbox, broker), Relay(outbox, other)
+        await relay_once(first)
+        await commit(outbox, *moved("it"))
+
+        assert not await relay_once(second)
+        assert await relay_once(first)
+        assert (broker.names, other.names) == (["it"], [])
+
+    async def test_end(self, outbox, broker):
+        """When it ends, another goes on at once."""
+        async with watched(Relay(outbox, RecordingBroker())) as relay:
+            await waits(relay)
+        await commit(outbox, *moved("it"))
+
+        await relay_all(outbox, broker)
+
+        assert broker.names == ["it"]
+
+    async def test_crash(self, outbox, broker, monkeypatch):
+        """When it was killed, another goes on after a while."""
+        monkeypatch.setattr(sqlite_module, "LEASE_SECONDS", -1.0)
+        killed = Relay(outbox, RecordingBroker())
+        await relay_once(killed)
+        await commit(outbox, *moved("it"))
+
+        await relay_all(outbox, broker)
+
+        assert broker.names == ["it"]
+
+    async def test_memory(self):
+        """A database in memory, with one transaction for all, is refused."""
+        engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool)
+        with pytest.raises(ConfigurationError, match="use a file"):
+            Relay(make_outbox(engine), RecordingBroker())
+        await engine.dispose()
+
+    async def test_no_lock_while_publishing(self, outbox, tmp_path):
+        """Who writes need not wait for the broker."""
+
+        class Writing(RecordingBroker):
+            async def publish(self, messages, /):
+                path = tmp_path / "outbox.sqlite"
+                with closing(sqlite3.connect(path, timeout=0)) as connection:
+                    connection.execute("BEGIN IMMEDIATE")
+                return await super().publish(messages)
+
+        broker = Writing()
+        await commit(outbox, *moved("it"))
+
+        await relay_all(outbox, broker)
+
+        assert broker.names == ["it"]
+
+
+class TestSeq:
+    async def test_not_used_again(self, outbox, broker):
+        """A slow relay must not delete another message than it has published."""
+        await commit(outbox, *moved("first"))
+        [first] = await waiting(outbox)
+        await relay_all(outbox, broker)
+        await commit(outbox, *moved("second"))
+        [second] = await waiting(outbox)
+
+        assert second.seq > first.seq
+
+
+class TestCancellation:
+    async def test_at_every_await(self, outbox, engine):
+        """Wherever a relay is cancelled, it ends, and nothing is lost or overtakes."""
+        names = [f"event {number}" for number in range(3)]
+        finished = False
+        steps = 0
+        while not finished:
+            broker = RecordingBroker()
+            events = moved(*names, key="a")
+            await commit(outbox, *events)
+            relay = Relay(outbox, broker, batch_size=2)
+            task = asyncio.create_task(relay.run())
+            for _ in range(steps):
+                # Threads do the work of aiosqlite, so a step is what they take.
+                await asyncio.sleep(0.0005)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                async with asyncio.timeout(10):
+                    await task
+            finished = len(broker.names) >= 3 and not await names_waiting(outbox)
+            await relay_all(outbox, broker)
+
+            assert list(dict.fromkeys(broker.names)) == names
+            assert engine.pool.checkedout() == 0
+            steps += 1
+
+
+class TestRetryDelay:
+    def test_growth(self):
+        """It grows from a second to five minutes, and differs for each who waits."""
+        assert 0.5 <= retry_delay(1) <= 1
+        assert 4 <= retry_delay(4) <= 8
+        assert 150 <= retry_delay(10_000) <= 300
+        assert len({retry_delay(4) for _ in range(10)}) > 1
+
+
+class TestSettings:
+    @pytest.mark.parametrize("name", ["batch_size", "max_attempts", "poll_seconds"])
+    def test_positive(self, outbox, broker, name):
+        """A number that cannot work is refused, by its name."""
+        with pytest.raises(ConfigurationError, match=f"{name} must be .* not 0"):
+            Relay(outbox, broker, **{name: 0})
