@@ -1,0 +1,109 @@
+"""Handle what comes from other processes once, however often it is delivered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import delete
+
+from diator.container.scope import current_scope
+from diator.messages.received import received_message
+from diator.outbox.session import session_in_transaction
+from diator.outbox.tables import Tables, insert_of
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+    from diator.messages.received import Received
+    from diator.middlewares.base import Handle
+
+RETENTION = timedelta(days=7)
+"""
+For how long the ids of handled messages are kept.
+
+It has to be longer than a message can be on its way: than what waits in a broker while
+its consumers are down over a weekend, or is replayed by somebody who looks into it.
+"""
+
+
+class InboxMiddleware:
+    """
+    Pass over a message of another process that was handled already.
+
+    Its id is written through the `AsyncSession` of the send, in the transaction of what
+    is done about it, so that either both last or none. Who gets the same message at the
+    same time waits for that transaction to end.
+
+    Its place is inside the `TransactionMiddleware`, around events, and around requests
+    where commands are received. What does not come from elsewhere passes.
+
+    Args:
+        tables: Where the ids are kept; tables with the usual names if left out.
+
+    """
+
+    def __init__(self, tables: Tables | None = None) -> None:
+        self._tables = Tables() if tables is None else tables
+        # What was written by transactions that are running still.
+        self._written: WeakKeyDictionary[Any, set[tuple[str, str]]] = (
+            WeakKeyDictionary()
+        )
+
+    async def __call__(self, message: Any, handle: Handle) -> Any:
+        """
+        Pass on a message that was not handled yet, and answer None for others.
+
+        Raises:
+            ConfigurationError: No transaction is running.
+
+        """
+        received = received_message()
+        if received is None or received.message is not message:
+            return await handle(message)
+        session = await session_in_transaction(current_scope(), self)
+        if await self._is_handled(session, received):
+            return None
+        return await handle(message)
+
+    async def purge(
+        self, engine: AsyncEngine, *, older_than: timedelta = RETENTION
+    ) -> int:
+        """
+        Forget messages that were handled long ago.
+
+        Args:
+            engine: The database.
+            older_than: How long ago.
+
+        Returns:
+            How many there were.
+
+        """
+        inbox = self._tables.inbox
+        old = inbox.c.handled_at < datetime.now(UTC) - older_than
+        async with engine.begin() as connection:
+            deleted = await connection.execute(delete(inbox).where(old))
+        return deleted.rowcount
+
+    async def _is_handled(self, session: AsyncSession, received: Received) -> bool:
+        inbox = self._tables.inbox
+        insert = insert_of(session.get_bind(clause=inbox).dialect.name)
+        row = {
+            "consumer": received.group,
+            "message_id": received.message_id,
+            "handled_at": datetime.now(UTC),
+        }
+        # A conflict that raised would abort the transaction.
+        statement = insert(inbox).on_conflict_do_nothing()
+        inserted: Any = await session.execute(statement, row)
+        # What a savepoint wrote is gone when it is rolled back.
+        transaction = session.get_nested_transaction() or session.get_transaction()
+        written = self._written.setdefault(transaction, set())
+        key = (received.group, received.message_id)
+        if inserted.rowcount:
+            written.add(key)
+            return False
+        # A failure that was retried within the transaction has left its id there.
+        return key not in written

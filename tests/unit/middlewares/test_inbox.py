@@ -1,0 +1,236 @@
+"""What comes from other processes is handled once, however often it is delivered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from diator import Command, Mediator
+from diator.container.scope import current_scope
+from diator.exceptions import ConfigurationError, EventsError
+from diator.messages.received import Received, handling
+from diator.middlewares.inbox import InboxMiddleware
+from diator.middlewares.transaction import TransactionMiddleware
+from diator.outbox.tables import Tables
+from tests.unit.fakes import Announced
+
+
+@dataclass(frozen=True)
+class Order(Command):
+    name: str = "it"
+
+
+class FailedError(Exception):
+    """What tests fail with on purpose."""
+
+
+class Effects:
+    """
+    What handlers have done.
+
+    Attributes:
+        names: The names of what was handled.
+        failures: How often handlers fail before they do anything.
+
+    """
+
+    def __init__(self):
+        self.names = []
+        self.failures = 0
+
+    def have(self, name):
+        if self.failures:
+            self.failures -= 1
+            raise FailedError
+        self.names.append(name)
+
+
+def begin(session: AsyncSession):
+    return session.begin()
+
+
+async def retry(message, handle):
+    try:
+        return await handle(message)
+    except Exception:  # noqa: BLE001  # whatever it is
+        return await handle(message)
+
+
+@pytest.fixture
+def effects():
+    return Effects()
+
+
+@pytest.fixture
+def mediator(engine, effects):
+    mediator = Mediator()
+    mediator.container.scoped(AsyncSession, async_sessionmaker(engine))
+
+    @mediator.handles(Order)
+    async def order(command):
+        effects.have(command.name)
+        return "ordered"
+
+    @mediator.handles(Announced)
+    async def hear(event):
+        effects.have(event.name)
+
+    return mediator
+
+
+@pytest.fixture
+def transaction():
+    return TransactionMiddleware(begin)
+
+
+@pytest.fixture
+def inbox():
+    return InboxMiddleware()
+
+
+def received(message, *, message_id="1", group="clerks"):
+    return Received(message=message, message_id=message_id, group=group)
+
+
+async def receive(mediator, **fields):
+    """Have an event delivered."""
+    event = Announced(name="it")
+    with handling(received(event, **fields)):
+        await mediator.receive(event)
+
+
+async def send(mediator, command, **fields):
+    """Have a command delivered."""
+    with handling(received(command, **fields)):
+        return await mediator.send(command)
+
+
+async def count(engine):
+    async with engine.connect() as connection:
+        return await connection.scalar(select(func.count()).select_from(Tables().inbox))
+
+
+class TestEvents:
+    @pytest.fixture(autouse=True)
+    def around_events(self, mediator, transaction, inbox):
+        mediator.event_emitter.use(transaction)
+        mediator.event_emitter.use(inbox)
+
+    async def test_again(self, mediator, effects):
+        """An event that is delivered again is passed over."""
+        await receive(mediator)
+        await receive(mediator)
+
+        assert effects.names == ["it"]
+
+    async def test_others(self, mediator, effects):
+        """Other messages, and other groups, have nothing to do with it."""
+        await receive(mediator)
+        await receive(mediator, message_id="2")
+        await receive(mediator, group="others")
+
+        assert effects.names == ["it", "it", "it"]
+
+    async def test_failure(self, mediator, effects, engine):
+        """What has failed was not handled, and is handled when it comes again."""
+        effects.failures = 1
+
+        with pytest.raises(EventsError):
+            await receive(mediator)
+        assert await count(engine) == 0
+        await receive(mediator)
+
+        assert effects.names == ["it"]
+
+    async def test_not_received(self, mediator, effects, engine):
+        """What was raised in this process is no business of it."""
+        await mediator.event_emitter.emit(Announced(name="first"))
+        with handling(received(Announced(name="another"))):
+            await mediator.receive(Announced(name="second"))
+
+        assert effects.names == ["first", "second"]
+        assert await count(engine) == 0
+
+
+class TestCommands:
+    async def test_again(self, mediator, effects, transaction, inbox):
+        """A command that is delivered again is answered with None."""
+        mediator.use(transaction)
+        mediator.use(inbox)
+        command = Order()
+
+        assert await send(mediator, command) == "ordered"
+        assert await send(mediator, command) is None
+        assert effects.names == ["it"]
+
+    async def test_nested(self, mediator, effects, transaction, inbox):
+        """What is sent while a command is handled is not the command."""
+        mediator.use(transaction)
+        mediator.use(inbox)
+
+        with handling(received(Order())):
+            await mediator.send(Order("first"))
+            await mediator.send(Order("second"))
+
+        assert effects.names == ["first", "second"]
+
+    async def test_without_a_transaction(self, mediator, inbox):
+        """Without a transaction around it, it says so, before anything is done."""
+        mediator.use(inbox)
+
+        with pytest.raises(ConfigurationError, match="InboxMiddleware"):
+            await send(mediator, Order())
+
+
+class TestRetry:
+    async def test_outside(self, mediator, effects, transaction, inbox):
+        """A retry outside of the transaction is handled."""
+        effects.failures = 1
+        for middleware in (retry, transaction, inbox):
+            mediator.use(middleware)
+
+        assert await send(mediator, Order()) == "ordered"
+
+    async def test_within_the_transaction(
+        self, mediator, effects, transaction, inbox, engine
+    ):
+        """So is one within it, which finds the id that the failure has left."""
+        effects.failures = 1
+        for middleware in (transaction, retry, inbox):
+            mediator.use(middleware)
+
+        assert await send(mediator, Order()) == "ordered"
+        assert await count(engine) == 1
+
+    async def test_in_a_savepoint(self, mediator, effects, transaction, inbox, engine):
+        """So is one of a savepoint, with which the id was rolled back."""
+
+        async def savepoint(message, handle):
+            session = await current_scope().get(AsyncSession)
+            async with session.begin_nested():
+                return await handle(message)
+
+        effects.failures = 1
+        for middleware in (transaction, retry, savepoint, inbox):
+            mediator.use(middleware)
+
+        assert await send(mediator, Order()) == "ordered"
+        assert await send(mediator, Order(), message_id="1") is None
+        assert await count(engine) == 1
+
+
+class TestPurge:
+    async def test_old(self, mediator, transaction, inbox, engine):
+        """Ids that are older than asked for are forgotten."""
+        mediator.use(transaction)
+        mediator.use(inbox)
+        await send(mediator, Order(), message_id="1")
+        await send(mediator, Order(), message_id="2")
+
+        assert await inbox.purge(engine) == 0
+        assert await inbox.purge(engine, older_than=timedelta(0)) == 2
+        assert await count(engine) == 0
