@@ -54,6 +54,10 @@ class Worker:
         self._send: Callable[[Any], Awaitable[object]]
         self._messages: Sequence[Any]
 
+    def notes(self) -> dict[str, Any]:
+        """Return what the adapter has to say of its functions."""
+        return {"notes": getattr(self._adapter, "NOTES", {})}
+
     def prepare(self, case: str) -> dict[str, Any]:
         """Set a case up, check it, and warm up."""
         wanted = next(each for each in CASES if each.name == case)

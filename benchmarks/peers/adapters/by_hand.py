@@ -1,44 +1,34 @@
 """The shortest code that does the work: what all others are compared with."""
 
 from asyncio import Future
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-from benchmarks.peers.work import (
-    BEHAVIOURS,
+from benchmarks.peers.behaviours import BEHAVIOURS, PassOn, wrap
+from benchmarks.peers.parts import (
     EVENT_ID,
     Broker,
     Clock,
-    PassOn,
+    Closed,
+    Echo,
+    EchoHandler,
+    Happened,
+    JoinMeeting,
+    MeetingFilled,
+    MeetingFilledHandler,
+    OpenAndClose,
+    Opened,
     Repo,
-    Work,
-    built,
+    UserJoined,
+    WaitingHandler,
     clock,
-    event_handler,
-    handler,
+    on_closed,
+    on_happened,
+    on_opened,
     repo,
-    wrap,
 )
+from benchmarks.peers.work import Work, handler
 
 CANNOT: dict[str, str] = {}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Echo:
-    number: int
-
-
-class EchoHandler:
-    @built
-    def __init__(self, repo: Repo, clock: Clock) -> None:
-        self.repo = repo
-        self.clock = clock
-
-    @handler
-    async def handle(self, request: Echo) -> int:
-        return request.number
 
 
 def prebuilt() -> Work:
@@ -65,36 +55,14 @@ def middlewares(number: int) -> Work:
     return Work(chain, Echo(number=1), answer=1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Happened:
-    pass
-
-
 def fan_out(number: int) -> Work:
-    @event_handler
-    async def handle(event: Happened) -> None:
-        pass
-
-    handlers = [handle] * number
+    handlers = [on_happened] * number
 
     async def publish(event: Happened) -> None:
-        for each in handlers:
-            await each(event)
+        for handle in handlers:
+            await handle(event)
 
     return Work(publish, Happened())
-
-
-@dataclass(frozen=True, kw_only=True)
-class OpenAndClose:
-    pass
-
-
-class Opened:
-    pass
-
-
-class Closed:
-    pass
 
 
 class OpenAndCloseHandler:
@@ -102,19 +70,9 @@ class OpenAndCloseHandler:
         self.events: list[Any] = []
 
     @handler
-    async def handle(self, _request: OpenAndClose) -> None:
+    async def handle(self, request: OpenAndClose) -> None:
         self.events.append(Opened())
         self.events.append(Closed())
-
-
-@event_handler
-async def on_opened(event: Opened) -> None:
-    pass
-
-
-@event_handler
-async def on_closed(event: Closed) -> None:
-    pass
 
 
 def two_events() -> Work:
@@ -128,25 +86,6 @@ def two_events() -> Work:
                 await handle(event)
 
     return Work(send, OpenAndClose())
-
-
-@dataclass(frozen=True, kw_only=True)
-class JoinMeeting:
-    meeting_id: int
-    user: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class MeetingFilled:
-    meeting_id: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class UserJoined:
-    event_id: UUID
-    event_timestamp: datetime
-    meeting_id: int
-    user: str
 
 
 class JoinMeetingHandler:
@@ -169,21 +108,9 @@ class JoinMeetingHandler:
         )
 
 
-class MeetingFilledHandler:
-    def __init__(self, repo: Repo) -> None:
-        self.repo = repo
-
-    @event_handler
-    async def handle(self, event: MeetingFilled) -> None:
-        self.repo.get(event.meeting_id)
-
-
 def realistic() -> Work:
     broker = Broker()
-    event_handlers: dict[type, list[Any]] = {
-        MeetingFilled: [MeetingFilledHandler],
-        UserJoined: [],
-    }
+    event_handlers: dict[type, list[Any]] = {MeetingFilled: [MeetingFilledHandler]}
 
     async def innermost(request: JoinMeeting) -> list[Any]:
         join = JoinMeetingHandler(repo, clock)
@@ -194,7 +121,7 @@ def realistic() -> Work:
 
     async def send(request: JoinMeeting) -> None:
         for event in await chain(request):
-            for handler_type in event_handlers[type(event)]:
+            for handler_type in event_handlers.get(type(event), ()):
                 await handler_type(repo).handle(event)
             if isinstance(event, UserJoined):
                 broker.publish(event)
@@ -203,19 +130,15 @@ def realistic() -> Work:
 
 
 def waiting(future: Future[None]) -> Work:
-    class WaitingHandler:
-        async def handle(self, _request: Echo) -> None:
-            await future
-
-    waiting_handler = WaitingHandler()
+    handler = WaitingHandler(future)
 
     async def send(request: Echo) -> None:
-        await waiting_handler.handle(request)
+        await handler.handle(request)
 
     return Work(send, Echo(number=1))
 
 
-def registered(kinds: list[type]) -> Work:
+def registered(kinds: list[type[Echo]]) -> Work:
     handlers = dict.fromkeys(kinds, EchoHandler(repo, clock))
 
     async def send(request: Echo) -> int:

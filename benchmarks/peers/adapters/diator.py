@@ -3,19 +3,9 @@
 from asyncio import Future
 from dataclasses import dataclass
 
-from benchmarks.peers.work import (
-    BEHAVIOURS,
-    EVENT_ID,
-    Clock,
-    PassOn,
-    Repo,
-    Work,
-    built,
-    clock,
-    event_handler,
-    handler,
-    repo,
-)
+from benchmarks.peers.behaviours import BEHAVIOURS, PassOn
+from benchmarks.peers.parts import EVENT_ID, Clock, Repo, clock, repo
+from benchmarks.peers.work import Work, built, event_handler, handler
 from diator import (
     Command,
     DomainEvent,
