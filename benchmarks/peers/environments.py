@@ -104,10 +104,14 @@ def make_environment(
         _run(*install)
     except InstallationError as error:
         # Whether it can be installed does not change by trying again and again.
-        stamp.write_text(json.dumps({"wanted": wanted, "failed": str(error)}))
-        raise
+        reason = explain(str(error), peer.requires)
+        stamp.write_text(json.dumps({"wanted": wanted, "failed": reason}))
+        raise InstallationError(reason) from error
     frozen = json.loads(_run(*_installer(pip, python, "list"), "--format=json"))
-    installed = {each["name"]: each["version"] for each in frozen}
+    # Pip shows itself, too, although it is elsewhere.
+    installed = {
+        each["name"]: each["version"] for each in frozen if each["name"] != "pip"
+    }
     stamp.write_text(json.dumps({"wanted": wanted, "installed": installed}))
     return _environment(peer, python, installed)
 
@@ -145,15 +149,17 @@ def _run(*command: str) -> str:
         command, capture_output=True, text=True, check=False, cwd=ROOT
     )
     if done.returncode:
-        raise InstallationError(explain(done.stderr or done.stdout))
+        raise InstallationError(done.stderr or done.stdout)
     return done.stdout
 
 
-def explain(output: str) -> str:
+def explain(output: str, requires: Sequence[str]) -> str:
     """Find in what pip prints why something cannot be installed."""
-    # It lists the versions that are for other Pythons; the last is the newest.
-    needed = re.findall(r"[^ ]+ Requires-Python ([^;\n]+)", output)
-    if needed:
-        return f"needs Python {needed[-1].strip()}"
+    # It lists all versions that are for other Pythons.
+    needed = dict(re.findall(r"([^ ;]+) Requires-Python ([^;\n]+)", output))
+    for requirement in requires:
+        version = requirement.partition("==")[2]
+        if version in needed:
+            return f"needs Python {needed[version].strip()}"
     errors = [line for line in output.splitlines() if line.startswith("ERROR")]
     return (errors or output.splitlines() or ["pip failed"])[-1]

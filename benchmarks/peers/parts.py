@@ -145,19 +145,27 @@ class ClosedHandler:
 class OpenAndClosePublishing:
     """Publishes its events while it runs, where a peer does not collect them."""
 
+    # Where events have to be of certain types, adapters have types of their own.
+    opened: type = Opened
+    closed: type = Closed
+
     def __init__(self, publish: Publish) -> None:
         self.publish = publish
 
     @handler
     async def handle(self, request: OpenAndClose) -> None:
-        await self.publish(Opened())
-        await self.publish(Closed())
+        await self.publish(self.opened())
+        await self.publish(self.closed())
 
     __call__ = handle
 
 
 class JoinMeetingPublishing:
     """Publishes its events while it runs, where a peer does not collect them."""
+
+    # As above.
+    meeting_filled: Callable[..., Any] = MeetingFilled
+    user_joined: Callable[..., Any] = UserJoined
 
     def __init__(self, repo: Repo, clock: Clock, publish: Publish) -> None:
         self.repo = repo
@@ -167,9 +175,9 @@ class JoinMeetingPublishing:
     @handler
     async def handle(self, request: JoinMeeting) -> None:
         self.repo[request.meeting_id] = request.user
-        await self.publish(MeetingFilled(meeting_id=request.meeting_id))
+        await self.publish(self.meeting_filled(meeting_id=request.meeting_id))
         await self.publish(
-            UserJoined(
+            self.user_joined(
                 event_id=EVENT_ID,
                 event_timestamp=self.clock.now(),
                 meeting_id=request.meeting_id,

@@ -54,3 +54,17 @@ def middleware(function: F) -> F:
     """Mark what stands around a handler."""
     counted[function.__code__] = "middleware"
     return function
+
+
+# What several peers have in common.
+NO_CONTAINER = "has no container, and none is documented for it"
+NO_MIDDLEWARES = "has no middlewares"
+NO_EVENTS = "has no events"
+EVENTS_ONLY = "knows events alone"
+HANDLER_PUBLISHES = (
+    "collects no events: the handler publishes them itself, while it may still fail"
+)
+PUBLISHES_BY_HAND = (
+    "collects no events: the handler publishes them itself, while it may still fail; "
+    "knows no broker: an event handler encodes by hand"
+)
