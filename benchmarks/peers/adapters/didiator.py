@@ -16,7 +16,6 @@ from didiator import (
     CommandDispatcherImpl,
     Event,
     EventObserverImpl,
-    Mediator,
     MediatorImpl,
 )
 from didiator.middlewares.di import DiMiddleware, DiScopes
@@ -77,17 +76,17 @@ class UserJoined(parts.UserJoined, Event):
 class JoinMeetingHandler(parts.JoinMeetingPublishing):
     meeting_filled, user_joined = MeetingFilled, UserJoined
 
-    def __init__(self, repo: Repo, clock: Clock, mediator: Mediator) -> None:
+    def __init__(self, repo: Repo, clock: Clock, mediator: MediatorImpl) -> None:
         super().__init__(repo, clock, mediator.publish)
 
 
 def make_di(*instances: Any) -> DiMiddleware:
     container = Container()
     for instance in (repo, clock, *instances):
-        dependent = Dependent(lambda instance=instance: instance, scope="request")
-        container.bind(bind_by_type(dependent, type(instance), covariant=True))
-    builder = DiBuilderImpl(container, AsyncExecutor(), ["request"])
-    return DiMiddleware(builder, scopes=DiScopes("request"))
+        dependent = Dependent(lambda instance=instance: instance, scope="mediator_request")
+        container.bind(bind_by_type(dependent, type(instance)))
+    builder = DiBuilderImpl(container, AsyncExecutor(), ["mediator_request"])
+    return DiMiddleware(builder, scopes=DiScopes())
 
 
 def prebuilt() -> Work:
@@ -143,12 +142,12 @@ def behaviours() -> list[Any]:
 def realistic() -> Work:
     broker = Broker()
     mediator = MediatorImpl()
-    events = EventObserverImpl(middlewares=[make_di()])
+    events = EventObserverImpl(middlewares=[make_di(broker)])
     commands = CommandDispatcherImpl(middlewares=[*behaviours(), make_di(mediator)])
     mediator.__init__(commands, event_observer=events)
     mediator.register_command_handler(JoinMeeting, JoinMeetingHandler)
     mediator.register_event_handler(MeetingFilled, parts.MeetingFilledHandler)
-    mediator.register_event_handler(UserJoined, parts.UserJoinedHandler(broker))
+    mediator.register_event_handler(UserJoined, parts.UserJoinedHandler)
     message = JoinMeeting(meeting_id=1, user="Ada")
     return Work(mediator.send, message, bodies=broker.bodies)
 
