@@ -19,11 +19,36 @@ from benchmarks.peers.environments import (
     make_environment,
 )
 from benchmarks.peers.measuring import QUICK, THOROUGH, Figures, measure_all
-from benchmarks.peers.results import Results, describe_machine, write
+from benchmarks.peers.chart import draw
+from benchmarks.peers.results import Results, describe, load, save
+from benchmarks.peers.table import page
 
 COMMITTED = Path(__file__).parent / "results"
 OTHERWISE = ROOT / ".benchmarks" / "peers"
 """Where results go that are quick, or not of all peers."""
+
+CHARTS = {
+    "sends": (
+        "What a send costs in Python",
+        {
+            "prebuilt": "a send",
+            "4 middlewares": "4 middlewares",
+            "two events": "2 events, handled",
+            "realistic": "a realistic command",
+        },
+        "does not do all that diator does, see the remarks",
+    ),
+    "events": (
+        "What an event costs in Python",
+        {
+            "event to 1 handler": "1 handler",
+            "event to 10 handlers": "10 handlers",
+            "event to 100 handlers": "100 handlers",
+        },
+        "does not do all that diator does, see the remarks",
+    ),
+}
+"""The charts, by the name of their files: title, cases, and what a hollow dot means."""
 
 
 def main() -> None:
@@ -51,10 +76,20 @@ def main() -> None:
             environments.append(made)
         print(f"Comparing on Python {version}", flush=True)
         measure_all(environments, QUICK if arguments.quick else THOROUGH, figures)
-        machine = describe_machine(python)
-        write(Results(version, machine, list(figures.values())), folder)
+        save(Results(version, describe(python), figures), folder)
         print(f"  took {time.monotonic() - started:.0f} s", flush=True)
+    write(folder)
     print(f"See {folder.relative_to(ROOT)}/README.md")
+
+
+def write(folder: Path) -> None:
+    """Write the tables and charts of all results in a folder."""
+    all_results = load(folder)
+    (folder / "README.md").write_text(page(all_results))
+    for results in all_results:
+        for name, (title, columns, remark) in CHARTS.items():
+            chart = draw(results, title, columns, remark)
+            (folder / f"{name}-{results.python}.svg").write_text(chart)
 
 
 def parse() -> argparse.Namespace:

@@ -218,6 +218,11 @@ class Broker:
         envelope = Envelope("notification_event", name, event.event_id, event)
         self.published.append(self._encode(envelope))
 
+    def publish_json(self, name: str, payload: bytes) -> None:
+        """Publish an event that has been encoded in a way of its own."""
+        envelope = Envelope("notification_event", name, EVENT_ID, msgspec.Raw(payload))
+        self.published.append(self._encode(envelope))
+
     def bodies(self) -> Sequence[bytes]:
         return list(self.published)
 

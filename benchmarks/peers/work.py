@@ -29,30 +29,36 @@ class Work:
 
 # The calls of these functions are counted by a profiler while a case is checked, so
 # that what is timed need not count anything.
-counted: dict[CodeType, str] = {}
+counted: dict[CodeType, Sequence[str]] = {}
 
 
 def built(function: F) -> F:
     """Mark the `__init__` of a request handler."""
-    counted[function.__code__] = "built"
+    counted[function.__code__] = ["built"]
     return function
 
 
 def handler(function: F) -> F:
     """Mark what handles a request."""
-    counted[function.__code__] = "handler"
+    counted[function.__code__] = ["handler"]
+    return function
+
+
+def injected(function: F) -> F:
+    """Mark a function that handles a request, and is passed its dependencies."""
+    counted[function.__code__] = ["handler", "built"]
     return function
 
 
 def event_handler(function: F) -> F:
     """Mark what handles an event."""
-    counted[function.__code__] = "event handler"
+    counted[function.__code__] = ["event handler"]
     return function
 
 
 def middleware(function: F) -> F:
     """Mark what stands around a handler."""
-    counted[function.__code__] = "middleware"
+    counted[function.__code__] = ["middleware"]
     return function
 
 
@@ -61,6 +67,8 @@ NO_CONTAINER = "has no container, and none is documented for it"
 NO_MIDDLEWARES = "has no middlewares"
 NO_EVENTS = "has no events"
 EVENTS_ONLY = "knows events alone"
+INSTANCES_ONLY = "takes handlers that are built already, and builds none"
+BUILT_ONCE = "its handlers are built once, not for each send"
 HANDLER_PUBLISHES = (
     "collects no events: the handler publishes them itself, while it may still fail"
 )

@@ -138,7 +138,7 @@ def realistic() -> Work:
     mediator.register(MeetingFilled, parts.MeetingFilledHandler)
     mediator.register(UserJoined, parts.UserJoinedHandler)
     for behaviour in BEHAVIOURS_THEN_NEXT:
-        mediator.use(behaviour())
+        mediator.use(behaviour(), kinds={"request"})
     resolver = make_dishka(
         [JoinMeetingHandler, parts.MeetingFilledHandler, parts.UserJoinedHandler],
         broker,

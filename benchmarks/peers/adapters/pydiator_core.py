@@ -19,14 +19,24 @@ from pydiator_core.mediatr import Mediatr
 from pydiator_core.mediatr_container import MediatrContainer
 
 from benchmarks.peers import parts
-from benchmarks.peers.work import HANDLER_PUBLISHES, Work, event_handler, handler, middleware
+from benchmarks.peers.behaviours import BEHAVIOURS
+from benchmarks.peers.parts import clock, repo
+from benchmarks.peers.work import (
+    BUILT_ONCE,
+    HANDLER_PUBLISHES,
+    INSTANCES_ONLY,
+    PUBLISHES_BY_HAND,
+    Work,
+    event_handler,
+    handler,
+    middleware,
+)
 
-CANNOT = {
-    "factory": "takes instances of handlers alone",
-    "container": "takes instances of handlers alone",
-    "realistic": "takes instances of handlers alone",
+CANNOT = {"factory": INSTANCES_ONLY, "container": INSTANCES_ONLY}
+NOTES = {
+    "two_events": HANDLER_PUBLISHES,
+    "realistic": f"{PUBLISHES_BY_HAND}; {BUILT_ONCE}",
 }
-NOTES = {"two_events": HANDLER_PUBLISHES}
 
 
 class Echo(parts.Echo, BaseRequest):
@@ -108,6 +118,55 @@ def two_events() -> Work:
     container.register_notification(Opened, [HappenedHandler()])
     container.register_notification(Closed, [HappenedHandler()])
     return Work(mediator.send, OpenAndClose())
+
+
+class JoinMeeting(parts.JoinMeeting, BaseRequest):
+    pass
+
+
+class MeetingFilled(parts.MeetingFilled, BaseNotification):
+    pass
+
+
+class UserJoined(parts.UserJoined, BaseNotification):
+    pass
+
+
+class JoinMeetingHandler(parts.JoinMeetingPublishing, BaseHandler):
+    meeting_filled, user_joined = MeetingFilled, UserJoined
+
+    async def handle(self, req: JoinMeeting) -> None:
+        await parts.JoinMeetingPublishing.handle(self, req)
+
+
+class MeetingFilledHandler(parts.MeetingFilledHandler, BaseNotificationHandler):
+    pass
+
+
+class UserJoinedHandler(parts.UserJoinedHandler, BaseNotificationHandler):
+    pass
+
+
+class Behaviour(BasePipeline):
+    def __init__(self, behaviour: Any) -> None:
+        self.behaviour = behaviour
+
+    async def handle(self, req: BaseRequest, **kwargs: Any) -> Any:
+        return await self.behaviour(req, self.next().handle)
+
+
+def realistic() -> Work:
+    broker = parts.Broker()
+    container = MediatrContainer()
+    for behaviour in BEHAVIOURS:
+        container.register_pipeline(Behaviour(behaviour()))
+    mediator = make_mediator(container)
+    handler = JoinMeetingHandler(repo, clock, mediator.publish)
+    container.register_request(JoinMeeting, handler)
+    container.register_notification(MeetingFilled, [MeetingFilledHandler(repo)])
+    container.register_notification(UserJoined, [UserJoinedHandler(broker)])
+    message = JoinMeeting(meeting_id=1, user="Ada")
+    return Work(mediator.send, message, bodies=broker.bodies)
 
 
 def waiting(future: Future[None]) -> Work:

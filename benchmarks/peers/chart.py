@@ -1,0 +1,185 @@
+"""The results as a picture that is readable in light and in dark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from math import log
+
+from benchmarks.peers.environments import BY_HAND, OURS
+from benchmarks.peers.results import Results
+from benchmarks.peers.table import short
+
+WIDTH = 830
+"""That of a column on GitHub, in px."""
+
+NAMES = 124
+ROW = 22
+HEAD = 96
+FOOT = 50
+LABEL = 44
+"""What a figure beside a dot takes."""
+
+STYLE = """
+  text { font: 12px -apple-system, "Segoe UI", Helvetica, Arial, sans-serif;
+    fill: #1f2328 }
+  .title { font-size: 16px; font-weight: 600 }
+  .soft { fill: #59636e }
+  .case { font-weight: 600 }
+  .line { stroke: #d1d9e0; stroke-width: 1 }
+  .bar { stroke: #9aa4af; stroke-width: 2 }
+  .dot { fill: #6e7781; stroke: #6e7781; stroke-width: 1.5 }
+  .hollow { fill: #ffffff }
+  .ours { fill: #0969da; font-weight: 700 }
+  .ours.bar, .ours.dot { stroke: #0969da }
+  .ours.bar { stroke-width: 4 }
+  .band { fill: #0969da; opacity: 0.08 }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #f0f6fc }
+    .soft { fill: #9198a1 }
+    .line { stroke: #3d444d }
+    .bar { stroke: #656c76 }
+    .dot { fill: #9198a1; stroke: #9198a1 }
+    .hollow { fill: #0d1117 }
+    .ours { fill: #4493f8 }
+    .ours.bar, .ours.dot { stroke: #4493f8 }
+    .band { fill: #4493f8; opacity: 0.15 }
+  }
+"""
+
+
+def draw(
+    results: Results, title: str, columns: Mapping[str, str], remark: str
+) -> str:
+    """
+    Draw what peers cost in some cases, side by side, as SVG.
+
+    Args:
+        results: What was measured.
+        title: What it says at the top.
+        columns: The cases, and what each of them is called.
+        remark: What a hollow dot means.
+
+    """
+    rows = [
+        adapter
+        for adapter in results.order()
+        if adapter != BY_HAND
+        and any(results.ratio(adapter, case) is not None for case in columns)
+    ]
+    ratios = [results.ratio(adapter, case) for adapter in rows for case in columns]
+    largest = max(ratio for ratio in ratios if ratio is not None)
+    bottom = HEAD + ROW * len(rows)
+    about = results.about
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + FOOT}"'
+        f' width="{WIDTH}" height="{bottom + FOOT}" role="img">',
+        f"<title>{escape(title)}</title>",
+        f"<style>{STYLE}</style>",
+        _text(0, 20, title, "title"),
+        _text(
+            0,
+            40,
+            "CPU time as a multiple of the same work written by hand (1×); "
+            "logarithmic; shorter is better",
+            "soft",
+        ),
+    ]
+    if OURS in rows:
+        top = HEAD + ROW * rows.index(OURS)
+        parts.append(
+            f'<rect class="band" y="{top}" width="{WIDTH}" height="{ROW}" rx="4"/>'
+        )
+    for index, adapter in enumerate(rows):
+        name = results.peers[adapter].name
+        style = "ours" if adapter == OURS else ""
+        parts.append(_text(NAMES - 12, _middle(index) + 4, name, style, "end"))
+    width = (WIDTH - NAMES) / len(columns)
+    for number, (case, heading) in enumerate(columns.items()):
+        left = NAMES + width * number
+        parts += _panel(
+            results,
+            rows,
+            case,
+            heading,
+            Axis(left, left + width - LABEL - 8, largest),
+            bottom,
+        )
+    parts += [
+        _text(0, bottom + 22, f"○ {remark}   – cannot do it", "soft"),
+        _text(
+            0,
+            bottom + 40,
+            f"{about['python']}, {about['processor']}, {about['date']}",
+            "soft",
+        ),
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+class Axis:
+    """
+    Where a ratio stands, logarithmically.
+
+    Args:
+        left: Where 1 stands, in px.
+        right: Where the largest ratio stands.
+        largest: That ratio.
+
+    """
+
+    def __init__(self, left: float, right: float, largest: float) -> None:
+        self.left = left
+        self.right = right
+        self.ticks = [tick for tick in (1, 10, 100, 1_000) if tick <= largest]
+        self._scale = (right - left) / log(max(largest, 2))
+
+    def place(self, ratio: float) -> float:
+        """Return where a ratio stands, in px."""
+        return self.left + self._scale * log(max(ratio, 1))
+
+
+def _panel(  # noqa: PLR0913  # what a panel is made of
+    results: Results,
+    rows: Sequence[str],
+    case: str,
+    heading: str,
+    axis: Axis,
+    bottom: int,
+) -> list[str]:
+    parts = [_text(axis.left, HEAD - 28, heading, "case")]
+    for tick in axis.ticks:
+        x = axis.place(tick)
+        parts += [
+            f'<line class="line" x1="{x:.1f}" y1="{HEAD - 6}" x2="{x:.1f}"'
+            f' y2="{bottom}"/>',
+            _text(x, HEAD - 11, f"{tick:,}×", "soft", "start" if tick == 1 else "middle"),
+        ]
+    for index, adapter in enumerate(rows):
+        y = _middle(index)
+        ratio = results.ratio(adapter, case)
+        if ratio is None:
+            parts.append(_text(axis.left + 4, y + 4, "–", "soft"))
+            continue
+        ours = " ours" if adapter == OURS else ""
+        hollow = " hollow" if results.note(adapter, case) else ""
+        x = axis.place(ratio)
+        parts += [
+            f'<line class="bar{ours}" x1="{axis.left:.1f}" y1="{y}" x2="{x:.1f}"'
+            f' y2="{y}"/>',
+            f'<circle class="dot{ours}{hollow}" cx="{x:.1f}" cy="{y}" r="4"/>',
+            _text(x + 9, y + 4, short(ratio), ours.strip()),
+        ]
+    return parts
+
+
+def _middle(index: int) -> int:
+    return HEAD + ROW * index + ROW // 2
+
+
+def _text(x: float, y: float, text: str, style: str = "", anchor: str = "start") -> str:
+    return (
+        f'<text class="{style}" x="{x:.1f}" y="{y}" text-anchor="{anchor}">'
+        f"{escape(text)}</text>"
+    )
