@@ -36,7 +36,7 @@ CHARTS = {
             "two events": "2 events, handled",
             "realistic": "a realistic command",
         },
-        "does not do all that diator does, see the remarks",
+        "leaves out something that diator does",
     ),
     "events": (
         "What an event costs in Python",
@@ -45,7 +45,7 @@ CHARTS = {
             "event to 10 handlers": "10 handlers",
             "event to 100 handlers": "100 handlers",
         },
-        "does not do all that diator does, see the remarks",
+        "leaves out something that diator does",
     ),
 }
 """The charts, by the name of their files: title, cases, and what a hollow dot means."""

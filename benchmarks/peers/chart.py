@@ -22,7 +22,7 @@ LABEL = 44
 
 STYLE = """
   text { font: 12px -apple-system, "Segoe UI", Helvetica, Arial, sans-serif;
-    fill: #1f2328 }
+    fill: #1f2328; stroke: #ffffff; stroke-width: 3px; paint-order: stroke }
   .title { font-size: 16px; font-weight: 600 }
   .soft { fill: #59636e }
   .case { font-weight: 600 }
@@ -35,7 +35,7 @@ STYLE = """
   .ours.bar { stroke-width: 4 }
   .band { fill: #0969da; opacity: 0.08 }
   @media (prefers-color-scheme: dark) {
-    text { fill: #f0f6fc }
+    text { fill: #f0f6fc; stroke: #0d1117 }
     .soft { fill: #9198a1 }
     .line { stroke: #3d444d }
     .bar { stroke: #656c76 }
@@ -106,10 +106,12 @@ def draw(
             bottom,
         )
     parts += [
-        _text(0, bottom + 22, f"○ {remark}   – cannot do it", "soft"),
+        f'<circle class="dot hollow" cx="{NAMES + 4}" cy="{bottom + 18}" r="4"/>',
+        _text(NAMES + 14, bottom + 22, remark, "soft"),
+        _text(WIDTH / 2 + 20, bottom + 22, "–  cannot do it", "soft"),
         _text(
-            0,
-            bottom + 40,
+            NAMES,
+            bottom + 42,
             f"{about['python']}, {about['processor']}, {about['date']}",
             "soft",
         ),
@@ -163,7 +165,7 @@ def _panel(  # noqa: PLR0913  # what a panel is made of
             parts.append(_text(axis.left + 4, y + 4, "–", "soft"))
             continue
         ours = " ours" if adapter == OURS else ""
-        hollow = " hollow" if results.note(adapter, case) else ""
+        hollow = "" if results.is_comparable(adapter, case) else " hollow"
         x = axis.place(ratio)
         parts += [
             f'<line class="bar{ours}" x1="{axis.left:.1f}" y1="{y}" x2="{x:.1f}"'

@@ -73,6 +73,7 @@ class Figures:
         unusable: Why there is nothing to measure, if so.
         cases: For each case the figures, or the reason that there are none.
         notes: What has to be said of some of the adapter's functions.
+        lacks: What some of them leave out, and diator does.
 
     """
 
@@ -82,6 +83,7 @@ class Figures:
     unusable: str = ""
     cases: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     notes: dict[str, str] = field(default_factory=dict[str, str])
+    lacks: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class Worker:
@@ -331,9 +333,9 @@ def measure_all(
     workers = [Worker(environment) for environment in environments]
     try:
         for worker in workers:
-            figures[worker.adapter].notes = worker.ask(
-                "notes", seconds=effort.seconds
-            ).get("notes", {})
+            remarks = worker.ask("remarks", seconds=effort.seconds)
+            figures[worker.adapter].notes = remarks.get("notes", {})
+            figures[worker.adapter].lacks = remarks.get("lacks", {})
         for case in CASES:
             print(f"  {case.name}", flush=True)
             for adapter, answer in time_case(case, workers, effort).items():

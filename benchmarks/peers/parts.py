@@ -210,21 +210,22 @@ class Broker:
     """What is written by hand where a peer knows no message broker."""
 
     def __init__(self) -> None:
-        self.published: deque[bytes] = deque(maxlen=KEPT)
+        # As diator's does, it remembers what was published, encoded and not.
+        self.published: deque[tuple[Envelope, bytes]] = deque(maxlen=KEPT)
         self._encode = msgspec.json.Encoder().encode
 
     def publish(self, event: Any) -> None:
         name = type(event).__name__
         envelope = Envelope("notification_event", name, event.event_id, event)
-        self.published.append(self._encode(envelope))
+        self.published.append((envelope, self._encode(envelope)))
 
     def publish_json(self, name: str, payload: bytes) -> None:
         """Publish an event that has been encoded in a way of its own."""
         envelope = Envelope("notification_event", name, EVENT_ID, msgspec.Raw(payload))
-        self.published.append(self._encode(envelope))
+        self.published.append((envelope, self._encode(envelope)))
 
     def bodies(self) -> Sequence[bytes]:
-        return list(self.published)
+        return [body for _, body in self.published]
 
 
 class UserJoinedHandler:

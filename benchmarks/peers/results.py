@@ -49,9 +49,24 @@ class Results:
             peer.unusable
             or figures.get("cannot")
             or figures.get("failed")
+            or peer.lacks.get(FUNCTIONS.get(case, ""))
             or peer.notes.get(FUNCTIONS.get(case, ""), "")
         )
         return reason
+
+    def is_comparable(self, adapter: str, case: str) -> bool:
+        """Tell whether a peer does in a case all that diator does."""
+        return FUNCTIONS.get(case) not in self.peers[adapter].lacks
+
+    def best(self, case: str) -> str | None:
+        """Return the cheapest of the peers that do all that diator does."""
+        ratios = {
+            adapter: ratio
+            for adapter in self.peers
+            if adapter != BY_HAND and self.is_comparable(adapter, case)
+            if (ratio := self.ratio(adapter, case)) is not None
+        }
+        return min(ratios, key=ratios.__getitem__, default=None)
 
     def order(self) -> Sequence[str]:
         """

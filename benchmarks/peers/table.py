@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from benchmarks.peers.cases import CASES
 from benchmarks.peers.environments import BY_HAND, OURS
@@ -11,9 +10,6 @@ from benchmarks.peers.results import Results
 
 EVENTS = [case.name for case in CASES if case.function == "fan_out"]
 SENDS = [case.name for case in CASES if case.name not in EVENTS]
-
-Cell = Callable[[str, dict[str, Any]], str]
-
 
 class Footnotes:
     """Gives each reason a letter."""
@@ -54,6 +50,8 @@ def page(all_results: Sequence[Results]) -> str:
         "cost nothing.",
         "Peers are sorted by what they cost beside diator, over all the cases that "
         "both can do.",
+        "The cheapest in each case is bold, of those that leave nothing out which "
+        "diator does there.",
     ]
     for results in all_results:
         lines += ["", *section(results)]
@@ -119,7 +117,10 @@ def ratios(
         if adapter == BY_HAND:
             return f"{figures['ns']:,.0f} ns"
         ratio = figures.get("ratio")
-        return "–" if ratio is None else f"{short(ratio)}{mark}"
+        if ratio is None:
+            return f"–{mark}"
+        is_best = results.best(case) == adapter
+        return f"**{short(ratio)}**{mark}" if is_best else f"{short(ratio)}{mark}"
 
     return _table(results, cases, cell)
 

@@ -55,9 +55,12 @@ class Worker:
         self._send: Callable[[Any], Awaitable[object]]
         self._messages: Sequence[Any]
 
-    def notes(self) -> dict[str, Any]:
+    def remarks(self) -> dict[str, Any]:
         """Return what the adapter has to say of its functions."""
-        return {"notes": getattr(self._adapter, "NOTES", {})}
+        return {
+            "notes": getattr(self._adapter, "NOTES", {}),
+            "lacks": getattr(self._adapter, "LACKS", {}),
+        }
 
     def prepare(self, case: str) -> dict[str, Any]:
         """Set a case up, check it, and warm up."""

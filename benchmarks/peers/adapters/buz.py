@@ -39,7 +39,7 @@ from benchmarks.peers.work import (
 
 CANNOT = {"factory": INSTANCES_ONLY, "container": INSTANCES_ONLY}
 SYNCHRONOUS = "handlers of events are not asynchronous"
-NOTES = {
+LACKS = {
     "fan_out": SYNCHRONOUS,
     "two_events": f"{HANDLER_PUBLISHES}; {SYNCHRONOUS}",
     "realistic": f"{PUBLISHES_BY_HAND}; {SYNCHRONOUS}; {BUILT_ONCE}",

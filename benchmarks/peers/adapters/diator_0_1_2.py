@@ -2,7 +2,7 @@
 diator 0.1.2: what diator was before, with the container `rodi`.
 
 The container is a protocol, so that a table may take its place. Events are handled last in
-first out. An event can only be emitted by an emitter, as it stands behind the mediator.
+first out. Any broker will do; this one encodes with orjson.
 """
 
 from asyncio import Future
@@ -26,7 +26,6 @@ from benchmarks.peers.parts import EVENT_ID, KEPT, Clock, Repo, clock, repo
 from benchmarks.peers.work import Work, built, handler
 
 CANNOT: dict[str, str] = {}
-NOTES = {"realistic": "takes any broker, and this one encodes with orjson"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ from benchmarks.peers.work import (
 CANNOT = {
     "factory": "takes a class, which its container builds, or a callable that handles",
 }
-NOTES = {"two_events": HANDLER_PUBLISHES, "realistic": PUBLISHES_BY_HAND}
+LACKS = {"two_events": HANDLER_PUBLISHES, "realistic": PUBLISHES_BY_HAND}
 
 
 class Echo(parts.Echo, Command[int]):

@@ -26,8 +26,8 @@ from benchmarks.peers.work import (
 )
 
 CANNOT = {"factory": "takes functions, and nothing to build"}
-NOTES = {
-    "container": "injects into functions, so that no handler is built",
+NOTES = {"container": "injects into functions, so that no handler is built"}
+LACKS = {
     "two_events": HANDLER_PUBLISHES,
     "realistic": PUBLISHES_BY_HAND,
 }

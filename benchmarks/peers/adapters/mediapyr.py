@@ -18,7 +18,7 @@ CANNOT = {
     "middlewares": NO_MIDDLEWARES,
     "realistic": NO_MIDDLEWARES,
 }
-NOTES = {"two_events": HANDLER_PUBLISHES}
+LACKS = {"two_events": HANDLER_PUBLISHES}
 
 
 class Echo(parts.Echo, Request):

@@ -25,7 +25,7 @@ from benchmarks.peers.work import (
 )
 
 CANNOT: dict[str, str] = {}
-NOTES = {"two_events": HANDLER_PUBLISHES, "realistic": PUBLISHES_BY_HAND}
+LACKS = {"two_events": HANDLER_PUBLISHES, "realistic": PUBLISHES_BY_HAND}
 
 Echo = request(parts.Echo)
 Happened = notification(parts.Happened)

@@ -20,7 +20,7 @@ from benchmarks.peers.work import (
 )
 
 CANNOT = {"container": NO_CONTAINER}
-NOTES = {"two_events": HANDLER_PUBLISHES, "realistic": PUBLISHES_BY_HAND}
+LACKS = {"two_events": HANDLER_PUBLISHES, "realistic": PUBLISHES_BY_HAND}
 
 
 class Echo(parts.Echo, ICommand[int]):

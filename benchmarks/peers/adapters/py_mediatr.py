@@ -21,7 +21,7 @@ from benchmarks.peers.parts import Broker, Clock, Repo, clock, repo
 from benchmarks.peers.work import HANDLER_PUBLISHES, PUBLISHES_BY_HAND, Work
 
 CANNOT: dict[str, str] = {}
-NOTES = {"two_events": HANDLER_PUBLISHES, "realistic": PUBLISHES_BY_HAND}
+LACKS = {"two_events": HANDLER_PUBLISHES, "realistic": PUBLISHES_BY_HAND}
 
 
 class Echo(parts.Echo, IRequest):

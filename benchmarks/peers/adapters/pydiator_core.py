@@ -33,7 +33,7 @@ from benchmarks.peers.work import (
 )
 
 CANNOT = {"factory": INSTANCES_ONLY, "container": INSTANCES_ONLY}
-NOTES = {
+LACKS = {
     "two_events": HANDLER_PUBLISHES,
     "realistic": f"{PUBLISHES_BY_HAND}; {BUILT_ONCE}",
 }

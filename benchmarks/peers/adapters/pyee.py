@@ -17,9 +17,9 @@ CANNOT = dict.fromkeys(
     ],
     EVENTS_ONLY,
 )
-NOTES = {"fan_out": "handlers run in tasks, which the adapter waits for"}
+LACKS = {"fan_out": "handlers run in tasks, which the adapter waits for"}
 
-__all__ = ["CANNOT", "NOTES", "Echo", "fan_out"]
+__all__ = ["CANNOT", "LACKS", "Echo", "fan_out"]
 
 
 def fan_out(number: int) -> Work:

@@ -36,7 +36,7 @@ from benchmarks.peers.work import (
 CANNOT = {
     "factory": "its container is the way to build a handler for each send",
 }
-NOTES = {
+LACKS = {
     "container": "is told the dependencies by name, and reads no annotations",
     "two_events": HANDLER_PUBLISHES,
     "realistic": PUBLISHES_BY_HAND,

@@ -32,9 +32,8 @@ from benchmarks.peers.work import Work, handler
 
 CANNOT: dict[str, str] = {}
 IN_TASKS = "events are handled in tasks"
-NOTES = {
-    "fan_out": IN_TASKS,
-    "two_events": IN_TASKS,
+NOTES = {"fan_out": IN_TASKS, "two_events": IN_TASKS}
+LACKS = {
     "realistic": f"{IN_TASKS}; knows no broker: an event handler encodes by hand",
 }
 

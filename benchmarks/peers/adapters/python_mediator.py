@@ -27,7 +27,7 @@ from benchmarks.peers.work import (
 )
 
 CANNOT = {"factory": INSTANCES_ONLY, "container": INSTANCES_ONLY}
-NOTES = {
+LACKS = {
     "fan_out": "handlers run in tasks, waited for in the mode that is meant for tests",
     "two_events": HANDLER_PUBLISHES,
     "realistic": f"{PUBLISHES_BY_HAND}; {BUILT_ONCE}",
