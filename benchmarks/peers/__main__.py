@@ -10,6 +10,7 @@ import argparse
 import time
 from pathlib import Path
 
+from benchmarks.peers.chart import draw
 from benchmarks.peers.environments import (
     BY_HAND,
     PEERS,
@@ -19,7 +20,6 @@ from benchmarks.peers.environments import (
     make_environment,
 )
 from benchmarks.peers.measuring import QUICK, THOROUGH, Figures, measure_all
-from benchmarks.peers.chart import draw
 from benchmarks.peers.results import Results, describe, load, save
 from benchmarks.peers.table import page
 

@@ -20,7 +20,7 @@ class PassOn:
 class Proceed:
     """The least that a middleware can do, where the request goes on by itself."""
 
-    async def handle(self, request: Any, next: Any) -> Any:  # noqa: A002, ARG002  # peers prescribe the names
+    async def handle(self, request: Any, next: Any) -> Any:  # noqa: A002  # peers prescribe the names
         return await next()
 
     __call__ = handle
@@ -104,7 +104,7 @@ class MetricsThenNext(Metrics):
 
 
 class StopwatchThenNext(Stopwatch):
-    async def handle(self, request: Any, next: Any) -> Any:  # noqa: A002, ARG002
+    async def handle(self, request: Any, next: Any) -> Any:  # noqa: A002
         started = perf_counter_ns()
         try:
             return await next()
@@ -115,7 +115,7 @@ class StopwatchThenNext(Stopwatch):
 
 
 class TransactionThenNext(Transaction):
-    async def handle(self, request: Any, next: Any) -> Any:  # noqa: A002, ARG002
+    async def handle(self, request: Any, next: Any) -> Any:  # noqa: A002
         try:
             response = await next()
         except BaseException:
@@ -142,7 +142,6 @@ BEHAVIOURS_THEN_NEXT = (
 # Not by decorators: a middleware as applications have it has none.
 for _kind in (PassOn, Proceed, *BEHAVIOURS, *BEHAVIOURS_THEN_NEXT):
     middleware(_kind.handle)
-
 
 
 def wrap(behaviours: Iterable[Any], innermost: Any) -> Any:

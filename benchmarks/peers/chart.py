@@ -31,6 +31,7 @@ STYLE = """
   .dot { fill: #6e7781; stroke: #6e7781; stroke-width: 1.5 }
   .hollow { fill: #ffffff }
   .ours { fill: #0969da; font-weight: 700 }
+  text.ours { stroke: none }
   .ours.bar, .ours.dot { stroke: #0969da }
   .ours.bar { stroke-width: 4 }
   .band { fill: #0969da; opacity: 0.08 }
@@ -48,9 +49,7 @@ STYLE = """
 """
 
 
-def draw(
-    results: Results, title: str, columns: Mapping[str, str], remark: str
-) -> str:
+def draw(results: Results, title: str, columns: Mapping[str, str], remark: str) -> str:
     """
     Draw what peers cost in some cases, side by side, as SVG.
 
@@ -69,11 +68,10 @@ def draw(
     ]
     ratios = [results.ratio(adapter, case) for adapter in rows for case in columns]
     largest = max(ratio for ratio in ratios if ratio is not None)
-    bottom = HEAD + ROW * len(rows)
+    bottom = _bottom(rows)
     about = results.about
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + FOOT}"'
-        f' width="{WIDTH}" height="{bottom + FOOT}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {_size(bottom + FOOT)} role="img">',
         f"<title>{escape(title)}</title>",
         f"<style>{STYLE}</style>",
         _text(0, 20, title, "title"),
@@ -97,22 +95,17 @@ def draw(
     width = (WIDTH - NAMES) / len(columns)
     for number, (case, heading) in enumerate(columns.items()):
         left = NAMES + width * number
-        parts += _panel(
-            results,
-            rows,
-            case,
-            heading,
-            Axis(left, left + width - LABEL - 8, largest),
-            bottom,
-        )
+        axis = Axis(left, left + width - LABEL - 8, largest)
+        parts.append(_text(left, HEAD - 28, heading, "case"))
+        parts += _panel(results, rows, case, axis)
     parts += [
-        f'<circle class="dot hollow" cx="{NAMES + 4}" cy="{bottom + 18}" r="4"/>',
+        _dot("dot hollow", NAMES + 4, bottom + 18),
         _text(NAMES + 14, bottom + 22, remark, "soft"),
         _text(WIDTH / 2 + 20, bottom + 22, "–  cannot do it", "soft"),
         _text(
             NAMES,
             bottom + 42,
-            f"{about['python']}, {about['processor']}, {about['date']}",
+            f"{about['interpreter']}, {about['processor']}, {about['date']}",
             "soft",
         ),
         "</svg>",
@@ -142,21 +135,14 @@ class Axis:
         return self.left + self._scale * log(max(ratio, 1))
 
 
-def _panel(  # noqa: PLR0913  # what a panel is made of
-    results: Results,
-    rows: Sequence[str],
-    case: str,
-    heading: str,
-    axis: Axis,
-    bottom: int,
-) -> list[str]:
-    parts = [_text(axis.left, HEAD - 28, heading, "case")]
+def _panel(results: Results, rows: Sequence[str], case: str, axis: Axis) -> list[str]:
+    parts = []
     for tick in axis.ticks:
         x = axis.place(tick)
+        anchor = "start" if tick == 1 else "middle"
         parts += [
-            f'<line class="line" x1="{x:.1f}" y1="{HEAD - 6}" x2="{x:.1f}"'
-            f' y2="{bottom}"/>',
-            _text(x, HEAD - 11, f"{tick:,}×", "soft", "start" if tick == 1 else "middle"),
+            _line("line", (x, HEAD - 6), (x, _bottom(rows))),
+            _text(x, HEAD - 11, f"{tick:,}×", "soft", anchor),
         ]
     for index, adapter in enumerate(rows):
         y = _middle(index)
@@ -168,16 +154,33 @@ def _panel(  # noqa: PLR0913  # what a panel is made of
         hollow = "" if results.is_comparable(adapter, case) else " hollow"
         x = axis.place(ratio)
         parts += [
-            f'<line class="bar{ours}" x1="{axis.left:.1f}" y1="{y}" x2="{x:.1f}"'
-            f' y2="{y}"/>',
-            f'<circle class="dot{ours}{hollow}" cx="{x:.1f}" cy="{y}" r="4"/>',
+            _line(f"bar{ours}", (axis.left, y), (x, y)),
+            _dot(f"dot{ours}{hollow}", x, y),
             _text(x + 9, y + 4, short(ratio), ours.strip()),
         ]
     return parts
 
 
+def _bottom(rows: Sequence[str]) -> int:
+    return HEAD + ROW * len(rows)
+
+
 def _middle(index: int) -> int:
     return HEAD + ROW * index + ROW // 2
+
+
+def _size(height: int) -> str:
+    return f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
+
+
+def _line(style: str, start: tuple[float, float], end: tuple[float, float]) -> str:
+    (x1, y1), (x2, y2) = start, end
+    ends = f'x1="{x1:.1f}" y1="{y1}" x2="{x2:.1f}" y2="{y2}"'
+    return f'<line class="{style}" {ends}/>'
+
+
+def _dot(style: str, x: float, y: float) -> str:
+    return f'<circle class="{style}" cx="{x:.1f}" cy="{y}" r="4"/>'
 
 
 def _text(x: float, y: float, text: str, style: str = "", anchor: str = "start") -> str:

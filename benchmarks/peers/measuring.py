@@ -124,7 +124,7 @@ class Worker:
             self._process = None
 
     def _start(self) -> subprocess.Popen[bytes]:
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # open with the process
         command = [
             *(str(self.environment.python), "-m", "benchmarks.peers.worker"),
             self.adapter,

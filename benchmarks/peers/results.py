@@ -93,7 +93,7 @@ def describe(python: str) -> dict[str, str]:
     detail = _output(python, "-c", "import platform; print(platform.python_version())")
     return {
         "date": datetime.now(UTC).date().isoformat(),
-        "python": f"CPython {detail}",
+        "interpreter": f"CPython {detail}",
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "system": _system(),
         "diator": _output("git", "describe", "--always", "--dirty"),

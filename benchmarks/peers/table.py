@@ -11,6 +11,9 @@ from benchmarks.peers.results import Results
 EVENTS = [case.name for case in CASES if case.function == "fan_out"]
 SENDS = [case.name for case in CASES if case.name not in EVENTS]
 
+NONE = "–"
+
+
 class Footnotes:
     """Gives each reason a letter."""
 
@@ -39,86 +42,105 @@ def letters(index: int) -> str:
     return (letters(count - 1) if count else "") + chr(ord("a") + letter)
 
 
+INTRODUCTION = """\
+# diator and its peers
+
+Made by `./dev bench --peers`; what is measured, and how, is said in \
+[the benchmarks' README](../../README.md#diator-beside-its-peers).
+Ratios are to the same work written by hand, in the same round: 1.00 would cost nothing.
+Peers are sorted by what they cost beside diator, over all the cases that both can do.
+The cheapest in each case is bold, of those that leave nothing out which diator does \
+there.
+"""
+
+SECTION = """
+## Python {python}
+
+{date}, {interpreter}, {processor}, {system}, diator at `{diator}`.{absent}
+
+![What a send costs](sends-{python}.svg)
+
+### Sends
+
+Thread CPU time in ns by hand, and as a multiple of that.
+
+{sends}
+
+### Events
+
+An event that is published on its own, as above.
+
+![What an event costs](events-{python}.svg)
+
+{events}
+
+### Import and memory
+
+CPU time and memory (RSS) of importing it, beyond an interpreter that imports nothing, \
+and memory (RSS) of a send that waits in its handler, its task included.
+
+{costs}
+
+### Growth
+
+CPU time of a send where one type is registered, how many times as much it is with \
+more, and memory (RSS) that each of them takes, beyond its class.
+Who has not made and registered the types after 20 s is given up.
+
+{growth}
+
+### Remarks
+
+{remarks}
+"""
+
+
 def page(all_results: Sequence[Results]) -> str:
     """Return the page with all tables."""
-    lines = [
-        "# diator and its peers",
-        "",
-        "Made by `./dev bench --peers`; what is measured, and how, is said in "
-        "[the benchmarks' README](../../README.md#beside-its-peers).",
-        "Ratios are to the same work written by hand, in the same round: 1.00 would "
-        "cost nothing.",
-        "Peers are sorted by what they cost beside diator, over all the cases that "
-        "both can do.",
-        "The cheapest in each case is bold, of those that leave nothing out which "
-        "diator does there.",
-    ]
-    for results in all_results:
-        lines += ["", *section(results)]
-    return "\n".join(lines) + "\n"
+    return INTRODUCTION + "".join(map(section, all_results))
 
 
-def section(results: Results) -> list[str]:
+def section(results: Results) -> str:
     """Return the tables of one Python."""
-    about = results.about
     footnotes = Footnotes()
-    lines = [
-        f"## Python {results.python}",
-        "",
-        f"{about['date']}, {about['python']}, {about['processor']}, {about['system']}, "
-        f"diator at `{about['diator']}`.",
-        "",
-        f"![What a send costs](sends-{results.python}.svg)",
-        "",
-        "### Sends",
-        "",
-        "Thread CPU time in ns by hand, and as a multiple of that.",
-        "",
-        *ratios(results, SENDS, footnotes),
-        "",
-        "### Events",
-        "",
-        "An event that is published on its own, as above.",
-        "",
-        *ratios(results, EVENTS, footnotes),
-        "",
-        "### Import and memory",
-        "",
-        "CPU time and memory (RSS) of importing it, beyond an interpreter that imports "
-        "nothing, and memory (RSS) of a send that waits in its handler, its task "
-        "included.",
-        "",
-        *costs(results, footnotes),
-        "",
-        "### Growth",
-        "",
-        "CPU time of a send where one type is registered, how many times as much it "
-        "is with more, and memory (RSS) that each of them takes, beyond its class.",
-        "",
-        *growth(results, footnotes),
-        "",
-        "### Remarks",
-        "",
-        *footnotes.lines,
+    tables = {
+        "sends": ratios(results, SENDS, footnotes),
+        "events": ratios(results, EVENTS, footnotes),
+        "costs": costs(results, footnotes),
+        "growth": growth(results, footnotes),
+        "remarks": footnotes.lines,
+    }
+    return SECTION.format(
+        python=results.python,
+        absent=absent(results),
+        **results.about,
+        **{name: "\n".join(lines) for name, lines in tables.items()},
+    )
+
+
+def absent(results: Results) -> str:
+    """Say which peers cannot be measured on this Python, and why."""
+    reasons = [
+        f"{peer.name} {peer.unusable}"
+        for peer in results.peers.values()
+        if peer.unusable
     ]
-    return lines
+    return f"\nNot on this Python: {'; '.join(reasons)}." if reasons else ""
 
 
-def ratios(
-    results: Results, cases: Sequence[str], footnotes: Footnotes
-) -> list[str]:
+def ratios(results: Results, cases: Sequence[str], footnotes: Footnotes) -> list[str]:
     """Return a table of what peers cost beside the work by hand."""
 
     def cell(adapter: str, case: str) -> str:
         figures = results.peers[adapter].cases.get(case, {})
         mark = footnotes.mark(results.note(adapter, case))
         if "ns" not in figures:
-            return f"–{mark}"
+            return f"{NONE}{mark}"
         if adapter == BY_HAND:
             return f"{figures['ns']:,.0f} ns"
         ratio = figures.get("ratio")
         if ratio is None:
-            return f"–{mark}"
+            return f"{NONE}{mark}"
         is_best = results.best(case) == adapter
         return f"**{short(ratio)}**{mark}" if is_best else f"{short(ratio)}{mark}"
 
@@ -133,7 +155,7 @@ def costs(results: Results, footnotes: Footnotes) -> list[str]:
         figures = results.peers[adapter].cases.get(case, {})
         mark = footnotes.mark(results.note(adapter, case))
         if "bytes" not in figures:
-            return f"–{mark}"
+            return f"{NONE}{mark}"
         if column == "import":
             return f"{figures['ms']:.0f} ms"
         if column == "memory after import":
@@ -145,63 +167,54 @@ def costs(results: Results, footnotes: Footnotes) -> list[str]:
 
 def growth(results: Results, footnotes: Footnotes) -> list[str]:
     """Return the table of what more registered types cost."""
-    some = results.peers[BY_HAND].cases
-    few, *more = [name for name in some if name.endswith(" types")]
+    measured = results.peers[BY_HAND].cases
+    first, *more = [case for case in measured if case.endswith(" types")]
+    last = more[-1]
+    cases = dict(zip(map(_many, more), more, strict=True))
+    memory = f"memory, {_many(last)}"
 
     def cell(adapter: str, column: str) -> str:
-        case = column.removeprefix("memory, ")
-        figures = results.peers[adapter].cases.get(case, {})
-        first = results.peers[adapter].cases.get(few, {})
-        if "ns" not in figures or "ns" not in first:
-            reason = results.peers[adapter].unusable or figures.get(
-                "cannot", figures.get("failed", first.get("failed", ""))
-            )
-            return f"–{footnotes.mark(reason)}"
-        if column.startswith("memory"):
+        peer = results.peers[adapter]
+        figures = peer.cases.get(cases.get(column, first), {})
+        alone = peer.cases.get(first, {})
+        if column == memory:
+            figures = peer.cases.get(last, {})
+        if "ns" not in figures or "ns" not in alone:
+            reason = figures.get("cannot") or figures.get("failed") or peer.unusable
+            return f"{NONE}{footnotes.mark(reason)}"
+        if column == memory:
             return f"{max(0, figures['bytes']):,.0f} B"
-        if column == few:
-            return f"{figures['ns']:,.0f} ns"
-        return short(figures["ns"] / first["ns"])
+        if column in cases:
+            return short(figures["ns"] / alone["ns"])
+        return f"{figures['ns']:,.0f} ns"
 
-    columns = [few, *more, f"memory, {more[-1]}"]
-    titles = {
-        column: f"{int(column.split()[-2]):,}".join(column.rsplit(column.split()[-2], 1))
-        for column in columns
-    }
-    return _table(results, columns, cell, titles | {few: "1 type"})
+    return _table(results, ["1 type", *cases, memory], cell)
+
+
+def _many(case: str) -> str:
+    """Write the number of types in a case so that it can be read."""
+    return f"{int(case.removesuffix(' types')):,} types"
 
 
 def short(ratio: float) -> str:
     """Write a ratio with three digits, as far as they mean something."""
-    if ratio < 10:  # noqa: PLR2004  # three digits
+    if ratio < 10:
         return f"{ratio:.2f}"
-    return f"{ratio:.1f}" if ratio < 100 else f"{ratio:,.0f}"  # noqa: PLR2004
+    return f"{ratio:.1f}" if ratio < 100 else f"{ratio:,.0f}"
 
 
 def _table(
     results: Results,
     columns: Sequence[str],
     cell: Callable[[str, str], str],
-    titles: dict[str, str] | None = None,
 ) -> list[str]:
-    titles = titles or {}
-    lines = [
-        "| | " + " | ".join(titles.get(column, column) for column in columns) + " |",
-        "|---|" + "--:|" * len(columns),
-    ]
+    lines = [f"| | {' | '.join(columns)} |", "|---|" + "--:|" * len(columns)]
     for adapter in results.order():
         cells = [cell(adapter, column) for column in columns]
-        if all(each.startswith("–") for each in cells):
+        if all(each.startswith(NONE) for each in cells):
             # What cannot do anything of this is said once, below.
             continue
         lines.append(f"| {_name(results, adapter)} | {' | '.join(cells)} |")
-    absent = [
-        f"{results.peers[adapter].name} ({results.peers[adapter].unusable})"
-        for adapter in results.order()
-        if results.peers[adapter].unusable
-    ]
-    if absent:
-        lines += ["", f"Not on this Python: {', '.join(absent)}."]
     return lines
 
 

@@ -44,10 +44,7 @@ def make_mediator() -> Mediator:
 
 
 def prebuilt() -> Work:
-    mediator = make_mediator()
-    mediator.container[EchoHandler] = EchoHandler(repo, clock)
-    mediator.bind(Echo, EchoHandler)
-    return Work(mediator.send, Echo(number=1), answer=1)
+    return middlewares(0)
 
 
 def factory() -> Work:
@@ -65,8 +62,7 @@ def container() -> Work:
 
 def middlewares(number: int) -> Work:
     mediator = make_mediator()
-    mediator.container[EchoHandler] = EchoHandler(repo, clock)
-    mediator.bind(Echo, EchoHandler)
+    mediator.handles(Echo)(EchoHandler(repo, clock).handle)
     for _ in range(number):
         mediator.use(PassOn())
     return Work(mediator.send, Echo(number=1), answer=1)
@@ -184,18 +180,18 @@ def realistic() -> Work:
 
 
 def waiting(future: Future[None]) -> Work:
-    class WaitingHandler(RequestHandler[Echo, None]):
-        async def handle(self, request: Echo) -> None:
-            await future
+    mediator = make_mediator()
 
-    mediator = Mediator()
-    mediator.bind(Echo, WaitingHandler)
+    @mediator.handles(Echo)
+    async def wait(request: Echo) -> None:
+        await future
+
     return Work(mediator.send, Echo(number=1))
 
 
 def registered(kinds: list[type[Echo]]) -> Work:
     mediator = make_mediator()
-    mediator.container[EchoHandler] = EchoHandler(repo, clock)
+    echo = EchoHandler(repo, clock)
     for kind in kinds:
-        mediator.bind(kind, EchoHandler)
+        mediator.handles(kind)(echo.handle)
     return Work(mediator.send, None, answer=1)

@@ -1,8 +1,8 @@
 """
 diator 0.1.2: what diator was before, with the container `rodi`.
 
-The container is a protocol, so that a table may take its place. Events are handled last in
-first out. Any broker will do; this one encodes with orjson.
+The container is a protocol, so that a table may take its place. Events are handled last
+in first out. Any broker will do; this one encodes with orjson.
 """
 
 from asyncio import Future
@@ -13,17 +13,17 @@ from typing import Any
 
 import orjson
 import rodi
+
+from benchmarks.peers import parts
+from benchmarks.peers.behaviours import BEHAVIOURS, PassOn
+from benchmarks.peers.parts import EVENT_ID, KEPT, Clock, Repo, clock, repo
+from benchmarks.peers.work import Work, built, handler
 from diator.container.rodi import RodiContainer
 from diator.events import DomainEvent, EventEmitter, EventMap, NotificationEvent
 from diator.mediator import Mediator
 from diator.message_brokers.protocol import Message
 from diator.middlewares import MiddlewareChain
 from diator.requests import Request, RequestMap
-
-from benchmarks.peers import parts
-from benchmarks.peers.behaviours import BEHAVIOURS, PassOn
-from benchmarks.peers.parts import EVENT_ID, KEPT, Clock, Repo, clock, repo
-from benchmarks.peers.work import Work, built, handler
 
 CANNOT: dict[str, str] = {}
 

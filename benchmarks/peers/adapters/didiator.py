@@ -32,7 +32,7 @@ from benchmarks.peers.work import (
 )
 
 CANNOT = {
-    "factory": "takes a class, which its container builds, or a callable that handles",
+    "factory": "takes a class, for its container, or a callable that handles",
 }
 LACKS = {"two_events": HANDLER_PUBLISHES, "realistic": PUBLISHES_BY_HAND}
 
@@ -83,7 +83,9 @@ class JoinMeetingHandler(parts.JoinMeetingPublishing):
 def make_di(*instances: Any) -> DiMiddleware:
     container = Container()
     for instance in (repo, clock, *instances):
-        dependent = Dependent(lambda instance=instance: instance, scope="mediator_request")
+        dependent = Dependent(
+            lambda instance=instance: instance, scope="mediator_request"
+        )
         container.bind(bind_by_type(dependent, type(instance)))
     builder = DiBuilderImpl(container, AsyncExecutor(), ["mediator_request"])
     return DiMiddleware(builder, scopes=DiScopes())
@@ -103,12 +105,12 @@ def container() -> Work:
 
 class PassOn:
     @middleware
-    async def __call__(self, handler: Any, request: Any, *args: Any, **kw: Any) -> Any:
-        return await handler(request, *args, **kw)
+    async def __call__(self, handler: Any, request: Any) -> Any:
+        return await handler(request)
 
 
 def middlewares(number: int) -> Work:
-    dispatcher = CommandDispatcherImpl(middlewares=[PassOn() for _ in range(number)])
+    dispatcher = CommandDispatcherImpl([PassOn() for _ in range(number)])
     mediator = MediatorImpl(dispatcher)
     mediator.register_command_handler(Echo, parts.EchoHandler(repo, clock))
     return Work(mediator.send, Echo(number=1), answer=1)

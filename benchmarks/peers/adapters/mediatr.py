@@ -40,7 +40,7 @@ def prebuilt() -> Work:
 def factory() -> Work:
     make_mediator()
     factories = {parts.EchoHandler: lambda: parts.EchoHandler(repo, clock)}
-    mediator = Mediator(lambda handler_type, _is_behavior=False: factories[handler_type]())
+    mediator = Mediator(lambda kind, _is_behavior=False: factories[kind]())
     Mediator.register_handler(parts.EchoHandler)
     return Work(mediator.send_async, Echo(number=1), answer=1)
 

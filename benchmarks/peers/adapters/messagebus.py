@@ -1,8 +1,8 @@
 """
 messagebus: commands and their events within a unit of work.
 
-Handlers are functions. Events are those of the models that a command has changed. What is
-injected takes part in the transaction, and is made for each command.
+Handlers are functions. Events are those of the models that a command has changed. What
+is injected takes part in the transaction, and is made for each command.
 """
 
 from asyncio import Future

@@ -1,8 +1,9 @@
 """
 pydiator-core: a mediator with pipelines and notifications.
 
-Handlers are instances, so that nothing builds them. Messages are told apart by the names
-of their classes alone. Errors in notification handlers are printed, unless one asks.
+Handlers are instances, so that nothing builds them. Messages are told apart by the
+names of their classes alone. Errors in notification handlers are printed and forgotten,
+unless one asks.
 """
 
 from asyncio import Future
@@ -85,7 +86,8 @@ class HappenedHandler(BaseNotificationHandler):
 
 def fan_out(number: int) -> Work:
     container = MediatrContainer()
-    container.register_notification(Happened, [HappenedHandler() for _ in range(number)])
+    handlers = [HappenedHandler() for _ in range(number)]
+    container.register_notification(Happened, handlers)
     return Work(make_mediator(container).publish, Happened())
 
 

@@ -1,8 +1,8 @@
 """
 pymediator: takes a request to its handler, and no more.
 
-It builds a handler for each send, with the dependencies that were given by name: that is
-all its container, and the only way to a handler. There are neither middlewares nor
+It builds a handler for each send, with the dependencies that were given by name: that
+is all its container, and the only way to a handler. There are neither middlewares nor
 events. What the handler returns is awaited by the caller.
 """
 

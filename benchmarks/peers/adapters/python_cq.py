@@ -1,8 +1,8 @@
 """
-python-cq: buses for commands, queries and events, with the container `python-injection`.
+python-cq: buses for commands, queries, events, with the container `python-injection`.
 
-A handler is built for each dispatch, by the container or by a factory. A command collects
-events, which are handled in tasks before its scope ends.
+A handler is built for each dispatch, by the container or by a factory. A command
+collects events, which are handled in tasks before its scope ends.
 """
 
 from asyncio import Future
@@ -147,7 +147,8 @@ def waiting(future: Future[None]) -> Work:
 
 def registered(kinds: list[type[Echo]]) -> Work:
     bus = Router().new_command_bus()
-    factory = make(lambda echo=parts.EchoHandler(repo, clock): echo)
+    echo = parts.EchoHandler(repo, clock)
+    factory = make(lambda: echo)
     for kind in kinds:
         bus.subscribe(kind, factory)
     return Work(bus.dispatch, None, answer=1)

@@ -1,8 +1,8 @@
 """
 python-mediator: a bus for requests and one for events.
 
-Handlers are callables, told apart by their annotations. Events are handled in tasks, and
-`publish` waits for them in the mode that is meant for tests alone.
+Handlers are callables, told apart by their annotations. Events are handled in tasks,
+and `publish` waits for them in the mode that is meant for tests alone.
 """
 
 from asyncio import Future

@@ -1,8 +1,8 @@
 """
 waku: modules, the container `dishka`, and a bus for messages.
 
-Handlers belong to a scope of the container. Events are put into a queue and handled some
-time after `publish` has returned, in a task of their own.
+Handlers belong to a scope of the container. Events are put into a queue and handled
+some time after `publish` has returned, in a task of their own.
 """
 
 from asyncio import Future
