@@ -134,6 +134,8 @@ def _normal(name: str) -> str:
 
 def _fingerprint(peer: Peer, base_python: str) -> str:
     content = [str(ROOT), base_python, list(peer.requires), _PEERS["constraints"]]
+    if peer.adapter == OURS:
+        content.append((ROOT / "pyproject.toml").read_text())
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
