@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from diator.container.default import adapted
-from diator.events.collector import Collector, current, enclosing
+from diator.events.collector import (
+    Collector,
+    current,
+    enclosing,
+    get_current,
+    set_current,
+)
 from diator.events.event import Event
 from diator.events.event_emitter import EventEmitter
 from diator.exceptions import (
@@ -127,49 +133,52 @@ class Mediator:
                 the answer is the error's `response`.
 
         """
-        around = current.get()
+        around = get_current()
         if around is not None and around.owner is None:
             around = None
         collector = Collector()
         collector.owner = self
         collector.outer = around
         collector.scope = collector.events = None
-        collector.emits = False
-        token = current.set(collector)
+        token = set_current(collector)
         try:
             try:
                 try:
-                    handle = self._handles[request.__class__]
+                    handle = self._handles[type(request)]
                 except KeyError:
                     handle = self._compose_and_handle
                 response: Res = await handle(request)
             except BaseException as error:
+                collector.events = None
                 if collector.scope is not None:
                     await collector.scope.close(error)  # pyright: ignore[reportGeneralTypeIssues]  # whoever asks for the scope sets it
                 raise
             if collector.scope is not None:
                 await collector.scope.close(None)  # pyright: ignore[reportGeneralTypeIssues]  # as above
-            if collector.events:
+            events = collector.events
+            if events:
+                collector.events = None
                 # Found only now: a task may outlive the send that it was started in.
                 outer = None if around is None else enclosing(around, self)
                 if outer is not None:
-                    outer.raised().extend(collector.events)
+                    outer.raised().extend(events)
                 else:
                     # From here on, it is over for the tasks that the handler left.
                     collector.owner = None
                     try:
                         await self.event_emitter.emit_for(
-                            self, collector.events, around, response
+                            self, events, around, response
                         )
                     except EventsError as error:
                         error.request = request
                         raise
         finally:
-            # A task that was left behind must not keep all sends before it in memory.
-            collector.owner = collector.outer = collector.events = None
+            collector.owner = None
             # A collector whose send is over says no more than none, so that there is
             # nothing to restore around an outermost send: a sixth of what it costs.
             if around is not None:
+                # A task that was left behind must not keep all sends before it.
+                collector.outer = None
                 current.reset(token)
         return response
 

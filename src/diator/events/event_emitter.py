@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from diator.container.default import adapted
 from diator.events.cascade import Cascade
-from diator.events.collector import Collector, current
+from diator.events.collector import EmissionCollector, current
 from diator.events.event import Event
 from diator.events.map import EventMap
 from diator.events.sinks import (
@@ -49,7 +49,7 @@ class Route:
         handler: The only handler, where `handle` calls it and nothing else.
         publishes: Whether the event goes to the broker afterwards, with no chain to
             be asked about it.
-        chained: Whether a chain decides that.
+        chained: Whether a chain decides whether it goes there.
 
     """
 
@@ -237,11 +237,10 @@ class EventEmitter:
                 publishes = route.publishes
                 if route.handle is not None:
                     if collector is None:
-                        collector = Collector()
+                        collector = EmissionCollector()
                         collector.owner = owner
                         collector.outer = around
                         collector.scope = collector.events = None
-                        collector.emits = True
                         current.set(collector)
                     if route.chained:
                         # Until the chain has let it pass.
@@ -313,7 +312,7 @@ class EventEmitter:
                 handle = broker_sink(handle)
             # The sink at the end of the chain tells whether the event got there.
             handle = compose(middlewares, handle, guard=guarded)
-            route = Route(handle, chained=True)
+            route = Route(handle, chained=publishes)
         elif len(bindings) == 1:
             [(handler, handle)] = calls(bindings, self.container)
             route = Route(handle, handler, publishes=publishes)

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from diator.container.scope import own_scope
-from diator.events.collector import Attempt, collecting
+from diator.events.collector import Attempt, EmissionCollector, collecting
 from diator.events.event import CommandPosted, ECSTEvent, Event, NotificationEvent
 from diator.exceptions import (
     EventError,
@@ -75,7 +75,7 @@ def broker_sink(deliver: Handle) -> Handle:
 
     async def deliver_and_publish(event: Any) -> None:
         collector: Any = collecting()
-        while not collector.emits:
+        while not isinstance(collector, EmissionCollector):
             collector = collector.outer
         try:
             await deliver(event)
