@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
 from functools import cache
 from types import CodeType
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,8 @@ from diator.events.collector import attempt
 from diator.middlewares.base import call_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from diator.middlewares.base import Handle
 
 # What may catch a failure, or call the rest of the chain in a frame of its own.
@@ -62,17 +63,11 @@ def is_transparent(middleware: Any) -> bool:
 
 @cache
 def _is_transparent(code: CodeType, handle_index: int) -> bool:
-    try:
-        [function] = ast.parse(textwrap.dedent(inspect.getsource(code))).body
-    except (OSError, SyntaxError, ValueError):
-        return False
-    if not isinstance(function, ast.AsyncFunctionDef) or function.decorator_list:
+    function = _definition(code)
+    if function is None:
         return False
     arguments = [*function.args.posonlyargs, *function.args.args]
     parameters = [argument.arg for argument in arguments]
-    if not _is_source_of(function, code):
-        # The file has changed since it was imported.
-        return False
     if len(parameters) <= handle_index:
         return False
     handle = parameters[handle_index]
@@ -91,14 +86,48 @@ def _is_transparent(code: CodeType, handle_index: int) -> bool:
     )
 
 
-def _is_source_of(function: ast.AsyncFunctionDef, code: CodeType) -> bool:
-    module = compile(
-        ast.Module([function], []), code.co_filename, "exec", dont_inherit=True
+def _definition(code: CodeType) -> ast.AsyncFunctionDef | None:
+    """Give what an async function was compiled from, without decorators if at all."""
+    try:
+        lines, _ = inspect.findsource(code)
+        module = ast.parse("".join(lines))
+        # As a whole, because what a function is compiled to depends on what is around
+        # it: which names are imported, for one.
+        compiled = compile(module, code.co_filename, "exec", dont_inherit=True)
+    except (OSError, SyntaxError, ValueError):
+        return None
+    if not any(_is_same(code, other) for other in _codes(compiled)):
+        # The file has changed since it was imported.
+        return None
+    definitions = (
+        node
+        for node in ast.walk(module)
+        if isinstance(node, ast.AsyncFunctionDef) and node.name == code.co_name
     )
-    [compiled] = [const for const in module.co_consts if isinstance(const, CodeType)]
+    # A decorated one begins with its decorators, but stands where `async def` is.
+    return next(
+        (node for node in definitions if node.lineno == code.co_firstlineno), None
+    )
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Give the code objects that are defined in one, at any depth."""
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            yield const
+            yield from _codes(const)
+
+
+def _is_same(code: CodeType, other: CodeType) -> bool:
     return all(
-        getattr(compiled, part) == getattr(code, part)
-        for part in ("co_code", "co_names", "co_varnames")
+        getattr(code, part) == getattr(other, part)
+        for part in (
+            "co_code",
+            "co_firstlineno",
+            "co_names",
+            "co_qualname",
+            "co_varnames",
+        )
     )
 
 

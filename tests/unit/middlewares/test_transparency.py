@@ -31,6 +31,14 @@ class Seen:
         answer = await handle(request)
         return [answer]
 
+    async def with_imported(self, request: Any, handle: Handle) -> Any:
+        print(asyncio.current_task())  # noqa: T201  # it may do what it likes
+        return await handle(request)
+
+    async def with_private(self, request: Any, handle: Handle) -> Any:
+        self.__answer = await handle(request)
+        return self.__answer
+
     async def twice(self, request: Any, handle: Handle) -> Any:
         await handle(request)
         return await handle(request)
@@ -174,6 +182,13 @@ async def positional(request: Any, handle: Handle, /) -> Any:
     return await handle(request)
 
 
+def with_free_variable(answer: str) -> Any:
+    async def middleware(request: Any, handle: Handle) -> Any:
+        return answer or await handle(request)
+
+    return middleware
+
+
 class TestIsTransparent:
     def test_positional_only(self):
         """Parameters that are passed by position alone are parameters, too."""
@@ -194,6 +209,7 @@ class TestIsTransparent:
         assert is_transparent(function)
         assert is_transparent(Instance())
         assert is_transparent(Seen().plain)
+        assert is_transparent(with_free_variable("answer"))
 
     @pytest.mark.parametrize(
         "middleware",
