@@ -41,7 +41,7 @@ class Cascade:
 
     def follow(
         self, cause: Event, raised: Iterable[Event], waiting: list[Event]
-    ) -> list[EventError]:
+    ) -> tuple[EventError, ...]:
         """
         Let events wait for their turn, but for those that turn in a circle.
 
@@ -63,7 +63,7 @@ class Cascade:
             else:
                 self._lines[id(event)] = line
                 waiting.append(event)
-        return failures
+        return tuple(failures)
 
     def _cycle(self, event: Event, line: Line) -> list[type]:
         """Give the types since the last event of this type, if there were too many."""

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from diator.container.default import adapted
 from diator.events.cascade import Cascade
-from diator.events.collector import EmissionCollector, current
+from diator.events.collector import EmissionCollector, current, set_current
 from diator.events.event import Event
 from diator.events.map import EventMap
 from diator.events.sinks import (
     broker_sink,
     calls,
-    events_error,
     failing,
     handler_sink,
     handling_failure,
@@ -31,9 +30,8 @@ from diator.middlewares.building import MiddlewareBuilder
 from diator.middlewares.transparency import guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from diator.container.protocol import Container, Owner
+    from diator.events.collector import Collector
     from diator.events.message_brokers.protocol import MessageBroker
     from diator.handler import Handler
     from diator.middlewares.base import Handle, Middleware
@@ -47,9 +45,8 @@ class Route:
         handle: Takes an event through its chain to its handlers; None where there is
             neither.
         handler: The only handler, where `handle` calls it and nothing else.
-        publishes: Whether the event goes to the broker afterwards, with no chain to
-            be asked about it.
-        chained: Whether a chain decides whether it goes there.
+        publishes: Whether the event goes to the broker afterwards.
+        chained: Whether its chain is asked about that.
 
     """
 
@@ -218,35 +215,32 @@ class EventEmitter:
             EventsError: Some could not be dealt with; it has the answer.
 
         """
-        failures: list[EventError] = []
-        outbound: list[Event] = []
+        # None and a tuple instead of empty lists: most emissions need neither.
+        failures: tuple[EventError, ...] = ()
+        outbound: list[Event] | None = None
         cascade: Cascade | None = None
         routes = self._routes
-        collector = within
-        apart = self._apart and within is None
+        held: Any = None
+        collector: Any = within
         if within is not None:
-            events = _hold_outbound(events, outbound)
+            events, held = _hold_outbound(events)
         try:
             # The loop comes to what it puts at the end of the list, too.
             for event in events:
                 try:
-                    route = routes[event.__class__]
+                    route = routes[type(event)]
                 except KeyError:
                     route = await self._compose(event)
-                    apart = self._apart and within is None
-                publishes = route.publishes
-                if route.handle is not None:
+                handle = route.handle
+                if handle is not None:
                     if collector is None:
                         collector = EmissionCollector()
                         collector.owner = owner
                         collector.outer = around
-                        collector.scope = collector.events = None
-                        current.set(collector)
-                    if route.chained:
-                        # Until the chain has let it pass.
-                        collector.passed = None
+                        collector.scope = collector.events = collector.passed = None
+                        set_current(collector)
                     try:
-                        await route.handle(event)
+                        await handle(event)
                     except Exception as error:  # noqa: BLE001  # the other events go on
                         failures += await _failed(event, route, collector, error)
                     except BaseException as interruption:
@@ -256,34 +250,47 @@ class EventEmitter:
                     else:
                         if collector.scope is not None:
                             failures += await _close(event, collector)
-                    if route.chained:
-                        publishes = collector.passed is event
                     raised = collector.events
                     if raised is not None:
                         collector.events = None
                         if within is not None:
-                            raised = _hold_outbound(raised, outbound)
+                            raised, others = _hold_outbound(raised)
+                            held += others
                         if cascade is None:
                             cascade = Cascade(self._cascade_limit)
                         failures += cascade.follow(event, raised, events)
-                    if apart:
-                        # A task that is left behind must not find the next one's scope.
-                        collector.owner = collector.outer = None
-                        collector = None
-                if publishes and event is not received:
-                    outbound.append(event)
+                if route.publishes:
+                    passes = True
+                    if route.chained:
+                        emission: Any = collector
+                        passes = emission.passed is event
+                        emission.passed = None
+                    if passes and event is not received:
+                        if outbound is None:
+                            outbound = []
+                        outbound.append(event)
+                if self._apart and within is None and collector is not None:
+                    # A task that is left behind must not find the next one's scope.
+                    collector.owner = collector.outer = None
+                    collector = None
         finally:
             if within is not None:
-                within.events = outbound
+                within.events = held
             elif collector is not None:
                 collector.owner = collector.outer = None
-        if outbound and within is None:
-            await publish(outbound, self.message_broker, self.registry, failures)
+        if outbound is not None:
+            failures += await publish(outbound, self.message_broker, self.registry)
         if failures:
-            if within is None and received is None and self._failures == "log":
-                _log(_events_error(failures, response, within))
-            else:
-                raise _events_error(failures, response, within)
+            group = _events_error(failures, response, within)
+            # They refer to this frame, which must not refer to them.
+            failures = ()
+            try:
+                if within is None and received is None and self._failures == "log":
+                    _log(group)
+                else:
+                    raise group
+            finally:
+                del group
 
     async def _compose(self, event: Event) -> Route:
         """Compose the route of a type of event, at its first event."""
@@ -312,7 +319,7 @@ class EventEmitter:
                 handle = broker_sink(handle)
             # The sink at the end of the chain tells whether the event got there.
             handle = compose(middlewares, handle, guard=guarded)
-            route = Route(handle, chained=publishes)
+            route = Route(handle, publishes=publishes, chained=publishes)
         elif len(bindings) == 1:
             [(handler, handle)] = calls(bindings, self.container)
             route = Route(handle, handler, publishes=publishes)
@@ -325,17 +332,20 @@ class EventEmitter:
         return route
 
 
-def _hold_outbound(events: list[Event], held: list[Event]) -> list[Event]:
-    """Take the events for the broker out."""
-    held += [event for event in events if message_type(type(event)) is not None]
-    return [event for event in events if message_type(type(event)) is None]
+def _hold_outbound(events: list[Event]) -> tuple[list[Event], list[Event]]:
+    """Tell the events that are handled here from those for the broker."""
+    handled: list[Event] = []
+    held: list[Event] = []
+    for event in events:
+        (handled if message_type(type(event)) is None else held).append(event)
+    return handled, held
 
 
 async def _failed(
     event: Event, route: Route, collector: Collector, error: Exception
-) -> Sequence[EventError]:
+) -> tuple[EventError, ...]:
     """Say what failed at an event, and close its scope."""
-    failures: Sequence[EventError]
+    failures: tuple[EventError, ...]
     if isinstance(error, EventsError) and error.event is event:
         failures = error.exceptions  # type: ignore[assignment]  # ours have no groups
     else:
@@ -349,7 +359,7 @@ async def _failed(
 
 async def _close(
     event: Event, collector: Collector, error: Exception | None = None
-) -> Sequence[EventError]:
+) -> tuple[EventError, ...]:
     """Close the scope of an event, and say what failed at that."""
     scope: Any = collector.scope
     try:
@@ -374,12 +384,12 @@ def _failure(event: Event, handler: Handler | None, error: Exception) -> EventEr
 
 
 def _events_error(
-    failures: list[EventError], response: Any, within: Collector | None
+    failures: tuple[EventError, ...], response: Any, within: Collector | None
 ) -> EventsError:
     msg = "the request was handled, but not all of its events"
     if within is not None:
         msg = "not all events of the request could be handled, so that it fails"
-    error = events_error(msg, failures)
+    error = EventsError(msg, failures)
     error.response = response
     return error
 

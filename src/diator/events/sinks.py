@@ -60,8 +60,10 @@ def handler_sink(bindings: Sequence[EventBinding], container: Container) -> Hand
                 await _in_turn(step, event, failures)
         if failures:
             msg = f"{type(event).__name__} could not be handled by all its handlers"
-            error = events_error(msg, failures)
+            error = EventsError(msg, tuple(failures))
             error.event = event
+            # They refer to this frame, which must not refer to them.
+            failures.clear()
             try:
                 raise error
             finally:
@@ -97,39 +99,41 @@ def message_type(event_type: type) -> str | None:
 
 
 async def publish(
-    events: Sequence[Any],
-    broker: MessageBroker | None,
-    registry: MessageRegistry,
-    failures: list[EventError],
-) -> None:
+    events: Sequence[Any], broker: MessageBroker | None, registry: MessageRegistry
+) -> tuple[EventError, ...]:
     """Hand events to the broker in one batch, and tell of those it did not take."""
     if broker is None:
         reason = "there is no message broker: give the EventEmitter a message_broker"
-        failures += [EventPublishingError(event, broker, reason) for event in events]
-        return
+        return tuple(EventPublishingError(event, broker, reason) for event in events)
     headers = outgoing_headers()
+    failures: tuple[EventError, ...] = ()
     messages: list[Message] = []
     sent: list[Any] = []
     for event in events:
         try:
             messages.append(registry.message(event, headers))
         except Exception as error:  # noqa: BLE001  # a key is found by anybody's code
-            failures.append(_unpublished(event, broker, error))
+            failures += (_unpublished(event, broker, error),)
         else:
             sent.append(event)
+    if not messages:
+        return failures
+    results: list[Exception | None]
     try:
-        results = list(await broker.publish(messages)) if messages else []
+        results = list(await broker.publish(messages))
         if len(results) != len(messages):
             results = [ValueError(f"it gave {len(results)} results")] * len(messages)
     except Exception as error:  # noqa: BLE001  # a broker of anybody's may raise anything
         results = [error] * len(messages)
-    failures += [
-        _unpublished(event, broker, result)
-        for event, result in zip(sent, results, strict=True)
-        if result is not None
-    ]
+    if results.count(None) < len(results):
+        failures += tuple(
+            _unpublished(event, broker, result)
+            for event, result in zip(sent, results, strict=True)
+            if result is not None
+        )
     # An error refers to the frame that caught it, which must not refer to the error.
     del results
+    return failures
 
 
 def _unpublished(event: Event, broker: MessageBroker, error: Exception) -> EventError:
@@ -144,18 +148,6 @@ def handling_failure(event: Event, handler: Handler, error: Exception) -> EventE
 def _caused_by(error: Exception, failure: EventError) -> EventError:
     failure.__cause__ = error
     return failure
-
-
-def events_error(message: str, failures: list[EventError]) -> EventsError:
-    """
-    Make one error of all failures, and take them from the list.
-
-    They refer to the frame that has the list: were they still in it, each send whose
-    events failed would leave a cycle to the garbage collector.
-    """
-    error = EventsError(message, tuple(failures))
-    failures.clear()
-    return error
 
 
 def failing(error: Exception) -> Handle:
