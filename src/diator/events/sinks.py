@@ -116,11 +116,9 @@ async def publish(
             failures += (_unpublished(event, broker, error),)
         else:
             sent.append(event)
-    if not messages:
-        return failures
     results: list[Exception | None]
     try:
-        results = list(await broker.publish(messages))
+        results = list(await broker.publish(messages)) if messages else []
         if len(results) != len(messages):
             results = [ValueError(f"it gave {len(results)} results")] * len(messages)
     except Exception as error:  # noqa: BLE001  # a broker of anybody's may raise anything

@@ -58,7 +58,7 @@ class MessageRegistry:
         self._entries: dict[type, Entry] = {}
         self._types: dict[str, type] = {}
         self._upcasters: dict[str, tuple[str, Upcaster]] = {}
-        self._guesses: dict[type, Entry] = {}
+        self._published: dict[type, Entry] = {}
 
     def add(
         self,
@@ -97,7 +97,7 @@ class MessageRegistry:
         _check_name(message_type, "topic", entry.topic)
         if entry.name in self._upcasters:
             raise BindingError(_both(entry.name))
-        if message_type in self._entries or message_type in self._guesses:
+        if message_type in self._entries or message_type in self._published:
             msg = (
                 f"{message_type.__qualname__} is added too late: it was added, or "
                 "published, already"
@@ -197,9 +197,14 @@ class MessageRegistry:
             message_id, event = event.command_id, event.command
         else:
             # Whoever writes an `__init__` of their own may leave it out.
-            message_id = getattr(event, "event_id", None)
-        message_type = event.__class__
-        entry = self._entries.get(message_type) or self._guess(message_type)
+            try:
+                message_id = event.event_id
+            except AttributeError:
+                message_id = None
+        try:
+            entry = self._published[event.__class__]
+        except KeyError:
+            entry = self._publish(event.__class__)
         return Message(
             message_type=entry.message_type,
             message_name=entry.name,
@@ -216,12 +221,12 @@ class MessageRegistry:
             name, _ = self._upcasters[name]
             yield name
 
-    def _guess(self, message_type: type) -> Entry:
-        entry = self._guesses.get(message_type) or _entry(message_type)
+    def _publish(self, message_type: type) -> Entry:
+        entry = self._entries.get(message_type) or _entry(message_type)
         if entry is None:
             msg = f"{message_type!r} does not go between processes"
             raise BindingError(msg)
-        self._guesses[message_type] = entry
+        self._published[message_type] = entry
         return entry
 
 
