@@ -104,12 +104,11 @@ LEAVES = [
     "diator.middlewares.concurrency_limit",
     "diator.middlewares.event_collection",
     "diator.middlewares.idempotency",
-    "diator.middlewares.logging",
-    "diator.middlewares.retry",
-    "diator.middlewares.timeout",
     "diator.middlewares.inbox",
     "diator.middlewares.logging",
     "diator.middlewares.outbox",
+    "diator.middlewares.retry",
+    "diator.middlewares.timeout",
     "diator.middlewares.transaction",
     "diator.middlewares.validation",
     "diator.outbox.batch",
@@ -134,6 +133,12 @@ SHARED_BY_LEAVES = {
     "diator.messages.cloud_events",
     "diator.messages.decoding",
     "diator.messages.envelope",
+    "diator.outbox.batch",
+    "diator.outbox.outbox",
+    "diator.outbox.postgresql",
+    "diator.outbox.session",
+    "diator.outbox.sqlite",
+    "diator.outbox.tables",
 }
 
 # Adapters of several parts, whose names begin with theirs.
@@ -141,12 +146,6 @@ WHOLES = {
     "diator.events.message_brokers.memory",
     "diator.events.message_brokers.redis",
     "diator.events.message_brokers.redis_streams",
-    "diator.outbox.batch",
-    "diator.outbox.outbox",
-    "diator.outbox.postgresql",
-    "diator.outbox.session",
-    "diator.outbox.sqlite",
-    "diator.outbox.tables",
 }
 
 # A message of the wire is a Struct, because that is what encodes it.
