@@ -418,6 +418,16 @@ class TestInvalidate:
         assert await asyncio.gather(*after) == ["answer 2"]
         assert await library.send(Read()) == "answer 2"
 
+    @pytest.mark.parametrize("what", [Read(), Read])
+    async def test_not_kept(self, library: Library, what: Any):
+        """It is not kept even if nobody has asked since."""
+        [before] = await library.waiting(Read())
+        library.cache.invalidate(what)
+        library.open.set()
+        await before
+
+        assert await library.send(Read()) == "answer 2"
+
     async def test_event(self, library: Library):
         """The handler of an event is the place for it."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from diator import Mediator
+from diator import Mediator, Request
 from diator.exceptions import (
     ConcurrencyLimitError,
     ConfigurationError,
@@ -16,6 +16,10 @@ from diator.exceptions import (
 )
 from diator.middlewares.concurrency_limit import ConcurrencyLimitMiddleware
 from tests.unit.fakes import Do, FailedError, Happened, pause
+
+
+class Through(Request[Any]):
+    """Sent within another request, and sends one."""
 
 
 class Counter:
@@ -212,6 +216,24 @@ class TestNested:
             await mediator.send(Do())
         assert caught.value.limit == 1
         await first
+
+    async def test_limit_again(self):
+        """It has its turn at all limits around, not at the nearest alone."""
+        mediator = Mediator()
+        mediator.use(ConcurrencyLimitMiddleware(1, waiting=0), only=Do)
+        mediator.use(ConcurrencyLimitMiddleware(1, waiting=0), only=Through)
+
+        @mediator.handles(Through)
+        async def handle_through(request: Through) -> Any:
+            return await mediator.send(Do("inner"))
+
+        @mediator.handles(Do)
+        async def handle(request: Do) -> Any:
+            if request.name == "inner":
+                return "answer"
+            return await mediator.send(Through())
+
+        assert await mediator.send(Do("outer")) == "answer"
 
     async def test_task_left_behind(self):
         """A task that outlives its request has to wait like anybody."""
