@@ -56,6 +56,7 @@ LEVELS = [
         "diator.own_events",
         "diator.middlewares.base",
         "diator.middlewares.building",
+        "diator.middlewares.rules",
         "diator.middlewares.transparency",
         "diator.requests.map",
         "diator.requests.request_handler",

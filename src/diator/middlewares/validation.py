@@ -19,15 +19,14 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from diator.container.scope import current_scope
 from diator.exceptions import (
     BindingError,
     ConfigurationError,
-    InUseError,
     ValidationError,
 )
 from diator.handler import qualified_name
 from diator.middlewares.base import Handle
+from diator.middlewares.rules import Rule, Rules
 
 Req = TypeVar("Req")
 Checked = TypeVar("Checked", contravariant=True)  # noqa: PLC0105  # as elsewhere
@@ -70,7 +69,7 @@ class ValidationMiddleware:
     """
 
     def __init__(self) -> None:
-        self._bound: list[tuple[type, _Bound]] = []
+        self._rules = Rules("validator", method="validate", verb="validate")
         self._plan = cache(self._make_plan)
 
     def bind(
@@ -93,16 +92,7 @@ class ValidationMiddleware:
             InUseError: A request was validated already.
 
         """
-        if not inspect.isclass(request_type):
-            msg = f"{request_type!r} is not a type: bind validators to classes"
-            raise BindingError(msg)
-        if self._plan.cache_info().currsize:
-            msg = (
-                f"{qualified_name(validator)} comes too late: a request was validated "
-                "already; bind validators before the first send"
-            )
-            raise InUseError(msg)
-        self._bound.append((request_type, (validator, _how_to_ask(validator))))
+        self._rules.bind(request_type, validator)
 
     def validates(
         self, request_type: type[Req]
@@ -150,63 +140,17 @@ class ValidationMiddleware:
             raise ValidationError(request, list(dict.fromkeys(findings)))
         return await handle(request)
 
-    def _make_plan(self, request_type: type) -> tuple[_Check, list[_Bound]]:
-        validators: list[_Bound] = []
-        for bound_type, validator in self._bound:
-            if issubclass(request_type, bound_type) and validator not in validators:
-                validators.append(validator)
-        return _make_check(request_type), validators
+    def _make_plan(self, request_type: type) -> tuple[_Check, list[Rule]]:
+        return _make_check(request_type), self._rules.of(request_type)
 
 
 # --- Validators -----------------------------------------------------------------------
 
-_Ask = Callable[[Any, Any], Awaitable[Any]]
-_Bound = tuple[Any, _Ask]
 
-
-def _how_to_ask(validator: Any) -> _Ask:
-    is_class = inspect.isclass(validator)
-    call = getattr(validator, "validate", None) if is_class else validator
-    name = qualified_name(validator)
-    if not callable(call):
-        msg = (
-            f"{name} is not a validator: bind a class with a method "
-            "`validate(self, request)`, or a function of the request"
-        )
-        raise BindingError(msg)
-    signature = inspect.signature(call)
-    try:
-        # A function's further parameters are injected; a method has the request alone.
-        if is_class:
-            signature.bind(None, None)
-        else:
-            signature.bind_partial(None)
-    except TypeError as error:
-        msg = f"{name} cannot validate: it is called with the request, but {error}"
-        raise BindingError(msg) from error
-    if is_class:
-        return _ask_built
-    return _ask_injected if len(signature.parameters) > 1 else _ask_plain
-
-
-async def _ask_built(validator: type[Any], request: Any) -> Any:
-    return (await current_scope().get(validator)).validate(request)
-
-
-async def _ask_injected(validator: Callable[..., Any], request: Any) -> Any:
-    return await current_scope().call(validator, request)
-
-
-async def _ask_plain(validator: Callable[..., Any], request: Any) -> Any:
-    return validator(request)
-
-
-async def _ask(validators: Iterable[_Bound], request: Any) -> list[tuple[str, str]]:
+async def _ask(validators: Iterable[Rule], request: Any) -> list[tuple[str, str]]:
     findings: list[tuple[str, str]] = []
-    for validator, ask in validators:
-        verdict = await ask(validator, request)
-        if inspect.isawaitable(verdict):
-            verdict = await verdict
+    for validator in validators:
+        verdict = await validator.ask(request)
         told: list[Any]
         if hasattr(verdict, "__aiter__"):
             told = [found async for found in verdict]
@@ -218,7 +162,7 @@ async def _ask(validators: Iterable[_Bound], request: Any) -> list[tuple[str, st
     return findings
 
 
-def _finding(validator: Any, found: Any) -> tuple[str, str]:
+def _finding(validator: Rule, found: Any) -> tuple[str, str]:
     match found:
         case str():
             return "", found
@@ -227,7 +171,7 @@ def _finding(validator: Any, found: Any) -> tuple[str, str]:
         case _:
             # Its type only, for its repr might show what is in the request.
             msg = (
-                f"{qualified_name(validator)} answered with a {type(found).__name__}: "
+                f"{validator.name} answered with a {type(found).__name__}: "
                 "a validator yields or returns sentences, or (path, sentence)"
             )
             raise BindingError(msg)
