@@ -79,6 +79,25 @@ class ValidationError(DiatorError, ValueError):
         return type(self), (self.request, self.findings)
 
 
+class AuthorisationError(DiatorError, PermissionError):
+    """
+    A request that the caller may not send.
+
+    Attributes:
+        request: The request that was refused; of one to post a command, the command.
+        reason: Why, in the words of the policy.
+
+    """
+
+    def __init__(self, request: object, reason: str) -> None:
+        self.request = request
+        self.reason = reason
+        super().__init__(f"{type(request).__name__} is not allowed: {reason}")
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.request, self.reason)
+
+
 class DeadlineExceededError(DiatorError, TimeoutError):
     """
     A request, or an event, that was not handled in time.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, assert_type
 
 from diator import Command, Mediator, Query
+from diator.middlewares.authorisation import AuthorisationMiddleware
 from diator.middlewares.caching import CachingMiddleware
 from diator.middlewares.concurrency_limit import ConcurrencyLimitMiddleware
 from diator.middlewares.idempotency import (
@@ -124,3 +125,62 @@ def concurrency_limit(mediator: Mediator) -> None:
     ConcurrencyLimitMiddleware(10)  # type: ignore[call-arg]  # how many may wait?
     ConcurrencyLimitMiddleware(10, 100)  # type: ignore[call-arg]  # by keyword
     ConcurrencyLimitMiddleware(0.5, waiting=1)  # type: ignore[arg-type]  # no number
+
+
+class Caller:
+    is_admin = False
+
+
+class IsAdmin:
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+
+    def allows(self, request: Command) -> bool:
+        return self.caller.is_admin
+
+
+class OfPay:
+    async def allows(self, request: Pay) -> str | bool:
+        return "too much" if request.key else True
+
+
+class NoPolicy:
+    def validate(self, request: Pay) -> bool:
+        return True
+
+
+class WithoutVerdict:
+    def allows(self, request: Pay) -> None: ...
+
+
+def pays_for_themselves(request: Pay, caller: Caller) -> bool:
+    return caller.is_admin
+
+
+def reads(request: ReadBalance) -> bool:
+    return True
+
+
+def authorisation(mediator: Mediator) -> None:
+    policies = AuthorisationMiddleware()
+    mediator.use(policies)
+    policies.bind(Pay, IsAdmin)
+    policies.bind(Command, IsAdmin)
+    policies.bind(Pay, OfPay)
+    policies.bind(Pay, pays_for_themselves)
+    policies.bind(ReadBalance, lambda query: query.account > 0)
+    policies.bind(ReadBalance, OfPay)  # type: ignore[arg-type]  # of another request
+    policies.bind(Pay, NoPolicy)  # type: ignore[arg-type]  # has another method
+    policies.bind(Pay, WithoutVerdict)  # type: ignore[arg-type]  # answers nothing
+    policies.bind(Pay, reads)  # type: ignore[arg-type]  # of another request
+
+    @policies.authorises(Pay)
+    async def is_small(request: Pay, caller: Caller, *, limit: int = 3) -> bool | str:
+        return len(request.key or "") < limit or "too much"
+
+    @policies.authorises(ReadBalance)  # type: ignore[arg-type]  # of another request
+    def is_paid(request: Pay) -> bool:
+        return bool(request.key)
+
+    @policies.authorises(Pay)  # type: ignore[type-var]  # answers nothing
+    def forgets(request: Pay) -> None: ...

@@ -101,6 +101,7 @@ LEAVES = [
     "diator.messages.cloud_events",
     "diator.messages.decoding",
     "diator.messages.envelope",
+    "diator.middlewares.authorisation",
     "diator.middlewares.caching",
     "diator.middlewares.concurrency_limit",
     "diator.middlewares.event_collection",

@@ -11,6 +11,7 @@ import pytest
 
 from diator import exceptions
 from diator.exceptions import (
+    AuthorisationError,
     CascadeError,
     ConcurrencyLimitError,
     DeadlineExceededError,
@@ -172,3 +173,14 @@ class TestConcurrencyLimitError:
         assert isinstance(error, ConcurrencyLimitError)
         assert (error.request, error.limit, error.waiting) == (Do(), 2, 3)
         assert str(error).startswith("Do was refused: 2 are being handled and 3 are")
+
+
+class TestAuthorisationError:
+    def test_copied(self):
+        """It crosses processes with all that it knows."""
+        error = restored(AuthorisationError(Do(), "it is late"))
+
+        assert isinstance(error, AuthorisationError)
+        assert isinstance(error, PermissionError)
+        assert (error.request, error.reason) == (Do(), "it is late")
+        assert str(error) == "Do is not allowed: it is late"
