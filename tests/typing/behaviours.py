@@ -25,6 +25,7 @@ from diator.middlewares.idempotency import (
 )
 from diator.middlewares.retry import RetryMiddleware
 from diator.middlewares.timeout import TimeoutMiddleware, remaining
+from diator.middlewares.validation import ValidationMiddleware
 
 
 def is_locked(error: Exception) -> bool:
@@ -184,3 +185,9 @@ def authorisation(mediator: Mediator) -> None:
 
     @policies.authorises(Pay)  # type: ignore[type-var]  # answers nothing
     def forgets(request: Pay) -> None: ...
+
+
+def validation(mediator: Mediator) -> None:
+    validators = ValidationMiddleware()
+    mediator.use(validators)
+    validators.bind(ReadBalance, lambda query: "no account" if query.account else None)

@@ -75,7 +75,10 @@ class ValidationMiddleware:
     def bind(
         self,
         request_type: type[Req],
-        validator: type[Validator[Req]] | Callable[Concatenate[Req, ...], Verdict],
+        validator: type[Validator[Req]]
+        # Of the two, mypy knows by the first alone what a lambda takes.
+        | Callable[[Req], Verdict]
+        | Callable[Concatenate[Req, ...], Verdict],
     ) -> None:
         """
         Have the requests of a type, and of those that derive from it, validated.
