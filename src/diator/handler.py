@@ -54,6 +54,11 @@ def _faults(
     """Find what is wrong, the first thing first: the rest relies on it."""
     is_class = inspect.isclass(handler)
     call: Any = getattr(handler, "handle", None) if is_class else handler
+    if not callable(call) and hasattr(call, "handle"):
+        yield (
+            f"it is an instance: bind its class, {type(call).__name__}, which the "
+            "container builds anew for each message"
+        )
     if not callable(call):
         yield (
             f"bind a class that derives from {base.__name__} and has a method "

@@ -167,6 +167,11 @@ class TestCheckHandler:
         with pytest.raises(BindingError, match="it is called with the message alone"):
             check_handler(handler, Do, base=RequestHandler)
 
+    def test_instance(self):
+        """An instance in the place of its class is refused, with the remedy."""
+        with pytest.raises(BindingError, match="bind its class, OfDo"):
+            check_handler(OfDo(), Do, base=RequestHandler)
+
     @pytest.mark.parametrize("thing", [NotCallable, int, 1, None, "handler"])
     def test_no_handler(self, thing: Any):
         """What has nothing to call is refused, and told what a handler is."""

@@ -10,8 +10,10 @@ from types import NoneType, UnionType
 from typing import (
     TYPE_CHECKING,
     Any,
+    NoReturn,
     TypeVar,
     Union,
+    cast,
     get_args,
     get_origin,
     get_type_hints,
@@ -27,7 +29,11 @@ from lagom.definitions import (
     SingletonWrapper,
     UnresolvableTypeDefinition,
 )
-from lagom.exceptions import DuplicateDefinition, InvalidDependencyDefinition
+from lagom.exceptions import (
+    DuplicateDefinition,
+    InvalidDependencyDefinition,
+    TypeOnlyAvailableAsAwaitable,
+)
 
 from diator.container.injection import as_opener, injected_parameters
 from diator.container.plan import Plan, factory_of
@@ -105,8 +111,30 @@ class LagomContainer:
         return adapter
 
     def __setitem__(self, dependency: type[T], resolver: Any) -> None:
-        """Register how a dependency is built, as `lagom.Container` does."""
-        self.container[dependency] = resolver
+        """
+        Register how a dependency is built, as `lagom.Container` does.
+
+        Raises:
+            BindingError: It is registered already, or lagom cannot make use of it.
+
+        """
+        try:
+            self.container[dependency] = resolver
+        except DuplicateDefinition:
+            name = _name(dependency)
+            msg = (
+                f"{name} is registered already: remove the other one, or override it "
+                "in a clone, which container.container.clone() gives"
+            )
+            raise BindingError(msg) from None
+        except InvalidDependencyDefinition as error:
+            msg = (
+                f"{_name(dependency)} cannot be told from others of its type: "
+                f"{_remedy(dependency)}"
+                if dependency in UNRESOLVABLE_TYPES
+                else f"{_name(dependency)} cannot be registered: {error}"
+            )
+            raise BindingError(msg) from None
 
     def __getitem__(self, dependency: type[T]) -> T:
         """Build a dependency, as `lagom.Container` does."""
@@ -147,17 +175,7 @@ class LagomContainer:
                 raise NotOpenedError(dependency)
             return resources.open[dependency]
 
-        try:
-            self.container[dependency] = opened
-        except DuplicateDefinition:
-            msg = f"{dependency.__name__} is registered already: remove the other one"
-            raise BindingError(msg) from None
-        except InvalidDependencyDefinition:
-            msg = (
-                f"{dependency.__name__} cannot be told from others of its type: "
-                f"{_remedy(dependency)}"
-            )
-            raise BindingError(msg) from None
+        self[dependency] = opened
         self._openers[dependency] = as_opener(open_resource)
 
     def _inherit(self, parent: LagomContainer) -> None:
@@ -248,30 +266,47 @@ class LagomContainer:
         if isinstance(definition, PlainInstance):
             return Plan(build, constant=True)
         if isinstance(definition, SingletonWrapper):
-            kept: Any = definition
-            path = _further(path, dependency, definition)
-            inner = self._plan_defined(dependency, kept.singleton_type, path)
-            if inner.scoped:
-                resources = ", ".join(sorted(map(_name, inner.scoped)))
-                msg = (
-                    f"{_name(dependency)} is a singleton and needs {resources}, which "
-                    "ends with each send: do not register it as a singleton"
-                )
-                raise UnresolvableError(msg)
-            return Plan(build, constant=True)
+            wrapper: Any = definition
+            return self._plan_singleton(dependency, wrapper, path)
         if isinstance(definition, Alias):
             if definition.skip_definitions:
                 return self._plan_class(definition.alias_type, path)
             path = _further(path, dependency, definition)
             return self._plan(definition.alias_type, path)
         if isinstance(definition, UnresolvableTypeDefinition):
-            try:
-                definition.get_instance(self.container)
-            except Exception as error:
-                msg = f"{_name(dependency)} is blocked: {error}"
-                raise _NotEvenOptionalError(msg) from error
+            self._refuse(dependency, definition)
         # A function, or a definition of the user's own: only a call shows what it does.
         return Plan(build, known=False)
+
+    def _plan_singleton(self, dependency: Any, definition: Any, path: Path) -> Plan:
+        path = _further(path, dependency, definition)
+        inner = self._plan_defined(dependency, definition.singleton_type, path)
+        if inner.scoped:
+            resources = ", ".join(sorted(map(_name, inner.scoped)))
+            msg = (
+                f"{_name(dependency)} is a singleton and needs {resources}, which "
+                "ends with each send: do not register it as a singleton"
+            )
+            raise UnresolvableError(msg)
+        innermost = definition
+        while isinstance(innermost, SingletonWrapper):
+            innermost = cast("Any", innermost.singleton_type)
+        by_plan = type(innermost) is Alias and type(self.container) is lagom.Container
+        source = _SingletonSource(inner) if by_plan else self.container
+        return Plan(partial(definition.get_instance, source), constant=True)
+
+    def _refuse(
+        self, dependency: Any, definition: UnresolvableTypeDefinition
+    ) -> NoReturn:
+        name = _name(dependency)
+        try:
+            definition.get_instance(self.container)
+        except TypeOnlyAvailableAsAwaitable as error:
+            msg = f"{name} can only be awaited: ask for Awaitable[{name}]"
+            raise UnresolvableError(msg) from error
+        except Exception as error:
+            msg = f"{name} is not to be built: {error}"
+            raise UnresolvableError(msg) from error
 
     def _build(self, definition: SpecialDepDefinition[Any]) -> Callable[[], Any]:
         # A function is called without the detour by its definition, which has to keep
@@ -293,7 +328,8 @@ class LagomContainer:
         # Of `Box[int]`, `Box` says what is needed.
         cls = get_origin(dependency) or dependency
         if not inspect.isclass(cls) or cls in (*UNRESOLVABLE_TYPES, UnionType):
-            raise UnresolvableError(_unknown(dependency))
+            asking = path[-2][0] if len(path) > 1 else None
+            raise UnresolvableError(_unknown(dependency, asking))
         if issubclass(cls, Enum):
             msg = (
                 f"nothing says which {_name(dependency)} to take; {_remedy(dependency)}"
@@ -309,7 +345,10 @@ class LagomContainer:
             hints = get_type_hints(cls.__init__)
             _, *parameters = inspect.signature(cls.__init__).parameters.values()
         except (NameError, TypeError, ValueError) as error:
-            msg = f"the parameters of {_name(dependency)} cannot be read: {error}"
+            msg = (
+                f"the parameters of {_name(dependency)} cannot be read: {error}; "
+                f"{_remedy(dependency)}"
+            )
             raise UnresolvableError(msg) from error
         arguments: dict[str, Plan] = {}
         for parameter in parameters:
@@ -323,7 +362,7 @@ class LagomContainer:
                     f"{_name(dependency)} cannot be built: "
                     f"its parameter {name!r}: {error}"
                 )
-                raise type(error)(msg) from error
+                raise UnresolvableError(msg) from error
             if argument is not None:
                 arguments[name] = argument
         return Plan(
@@ -357,8 +396,7 @@ class LagomContainer:
             if optional is not None:
                 return self._plan_optional(optional, path, has_default=has_default)
             if has_default and (
-                hint in UNRESOLVABLE_TYPES
-                or (not _is_by_lagom(path) and _is_left_alone(hint, path))
+                hint in UNRESOLVABLE_TYPES or _is_left_alone(hint, path)
             ):
                 return None
         return self._plan(hint, path)
@@ -368,15 +406,25 @@ class LagomContainer:
     ) -> Plan | None:
         try:
             return self._plan(dependency, path)
-        except UnresolvableError as error:
-            lagom_fails = isinstance(error, _NotEvenOptionalError)
-            if not has_default or (lagom_fails and _is_by_lagom(path)):
-                raise
-            return None
+        except UnresolvableError:
+            if has_default:
+                return None
+            raise
 
 
-class _NotEvenOptionalError(UnresolvableError):
-    """What lagom fails at even where a parameter could do without."""
+class _SingletonSource:
+    """
+    Stands in for the container from which lagom has a singleton build its class.
+
+    Lagom keeps the singleton, and its class is built by the plan, as all others are.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def resolve(self, *_class: Any, **_options: Any) -> Any:
+        self._plan.settle()
+        return factory_of(self._plan)()
 
 
 def _further(path: Path, dependency: Any, definition: Any = None) -> Path:
@@ -389,13 +437,8 @@ def _further(path: Path, dependency: Any, definition: Any = None) -> Path:
             name for name, _ in groupby(_name(dependency) for dependency, _ in circle)
         ]
         msg = f"{_name(dependency)} depends on itself: {' → '.join(names)}"
-        raise _NotEvenOptionalError(msg)
+        raise UnresolvableError(msg)
     return (*path, step)
-
-
-def _is_by_lagom(path: Path) -> bool:
-    """Tell whether it is for a singleton, which lagom itself builds."""
-    return any(isinstance(definition, SingletonWrapper) for _, definition in path)
 
 
 def _is_left_alone(hint: Any, path: Path) -> bool:
@@ -417,11 +460,20 @@ def _name(dependency: Any) -> str:
     return str(getattr(dependency, "__qualname__", dependency))
 
 
-def _unknown(dependency: Any) -> str:
-    return f"nothing says how to build {_name(dependency)}; {_remedy(dependency)}"
+def _unknown(dependency: Any, asking: Any = None) -> str:
+    remedy = _remedy(dependency, asking)
+    return f"nothing says how to build {_name(dependency)}; {remedy}"
 
 
-def _remedy(dependency: Any) -> str:
+def _remedy(dependency: Any, asking: Any = None) -> str:
+    name = _name(dependency)
     if dependency in UNRESOLVABLE_TYPES:
-        return "ask for a class of your own that holds it"
-    return f"register it: container[{_name(dependency)}] = ..."
+        remedy = "ask for a class of your own that holds it"
+        if asking is None:
+            return remedy
+        name = _name(asking)
+        return f"{remedy}, or register {name}: container[{name}] = lambda: {name}(...)"
+    remedy = f"register it: container[{name}] = ..."
+    if hasattr(dependency, "__aenter__") or hasattr(dependency, "__enter__"):
+        return f"{remedy}, or, to have it closed: container.scoped({name}, ...)"
+    return remedy

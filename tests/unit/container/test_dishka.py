@@ -98,6 +98,19 @@ def mediator(provider):
     return Mediator(container=DishkaContainer(make_async_container(provider)))
 
 
+class TestDefaults:
+    async def test_registered(self, mediator):
+        """The default of a function's parameter gives way to what a provider knows."""
+
+        @mediator.handles(Ask)
+        async def answer(
+            request: Ask, engine: Engine = None, unknown: Unknown = "default"
+        ):
+            return type(engine), unknown
+
+        assert await mediator.send(Ask()) == (Engine, "default")
+
+
 class TestSend:
     async def test_handler(self, mediator):
         """A handler is built by the providers, which share within one send."""

@@ -10,10 +10,21 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Generic, NewType, Optional, Protocol, TypeVar
+
+# Lagom does not know the newer `Awaitable`.
+from typing import (  # noqa: UP035
+    Any,
+    Awaitable,
+    Generic,
+    NewType,
+    Optional,
+    Protocol,
+    TypeVar,
+)
 
 import lagom
 import pytest
+from lagom.definitions import UnresolvableTypeDefinition
 from lagom.interfaces import SpecialDepDefinition
 
 from diator import Mediator, Request, RequestHandler
@@ -505,6 +516,76 @@ class TestUnresolvable:
         with pytest.raises(UnresolvableError, match="Clock → FakeClock → Clock"):
             container.check(Clock)
 
+    def test_circle_of_a_singleton(self):
+        """So is a singleton that is built as another class, which needs it."""
+
+        class Clock:
+            pass
+
+        class Watch(Clock):
+            def __init__(self, clock: Clock): ...
+
+        Watch.__init__.__annotations__["clock"] = Clock
+        container = LagomContainer()
+        container[Clock] = lagom.Singleton(Watch)
+
+        with pytest.raises(UnresolvableError, match=r"Clock → .*Watch → .*Clock"):
+            container.check(Clock)
+
+    def test_only_awaitable(self):
+        """What can only be awaited is not there without, which is told at once."""
+
+        async def engine():
+            return Engine()
+
+        container = LagomContainer()
+        container[Awaitable[Engine]] = engine
+
+        with pytest.raises(UnresolvableError, match=r"Users.*'engine'.*Awaitable"):
+            container.check(Users)
+
+    def test_blocked(self):
+        """What is registered as not to be built is told, with the reason."""
+        container = LagomContainer()
+        container[Engine] = UnresolvableTypeDefinition("ask the garage", Engine)
+
+        with pytest.raises(UnresolvableError, match=r"Users.*Engine.*ask the garage"):
+            container.check(Users)
+
+    def test_enum(self):
+        """Nothing says which member of an enum is meant."""
+        with pytest.raises(UnresolvableError, match="which Mode to take; register it"):
+            LagomContainer().check(Mode)
+
+
+class Rooster(Part):
+    """Is in a circle, as far as nobody leaves it at its default."""
+
+    def __init__(self, perch: Perch):
+        self.perch = perch
+
+
+class Perch(Part):
+    def __init__(self, farm: FarmOfOne):
+        self.farm = farm
+
+
+class FarmOfOne(Part):
+    def __init__(self, perch: Perch = None):
+        self.perch = perch
+
+
+class Chick(Part):
+    """The same, with a parameter that is optional."""
+
+    def __init__(self, nest: Nest):
+        self.nest = nest
+
+
+class Nest(Part):
+    def __init__(self, nest: Nest | None = None):
+        self.nest = nest
+
 
 class Box(Generic[T]):
     pass
@@ -544,18 +625,20 @@ class ListDefault:
     items: list[int] = field(default_factory=list)
 
 
+UNUSUAL = [
+    GenericService,
+    CallableDefault,
+    UnionDefault,
+    EnumDefault,
+    Node,
+    ListDefault,
+    Rooster,
+    Chick,
+]
+
+
 class TestUnusualParameters:
-    @pytest.mark.parametrize(
-        "dependency",
-        [
-            GenericService,
-            CallableDefault,
-            UnionDefault,
-            EnumDefault,
-            Node,
-            ListDefault,
-        ],
-    )
+    @pytest.mark.parametrize("dependency", UNUSUAL)
     def test_built(self, dependency):
         """A parameter whose type cannot be built keeps its default, if it has one."""
         container = LagomContainer()
@@ -564,12 +647,83 @@ class TestUnusualParameters:
 
         assert isinstance(container.factory(dependency)(), dependency)
 
+    @pytest.mark.parametrize("dependency", UNUSUAL)
+    def test_singleton(self, dependency):
+        """The same holds for singletons, although lagom keeps them."""
+        container = LagomContainer()
+        container[dependency] = lagom.Singleton(dependency)
+
+        build = container.factory(dependency)
+
+        assert build() is build()
+        assert container.container[dependency] is build()
+
     def test_explicit_container(self):
         """An explicit container refuses what is not registered in it."""
         container = LagomContainer(lagom.ExplicitContainer())
 
         with pytest.raises(UnresolvableError, match="how to build Engine"):
             container.check(Engine)
+
+
+class UnreadableSession:
+    """What is opened and closed, with annotations for type checkers alone."""
+
+    def __init__(self, bind: DoesNotExist = None):  # noqa: F821  # it is the point
+        self.bind = bind
+
+    async def __aenter__(self): ...
+
+    async def __aexit__(self, *error): ...
+
+
+class UnreadableLock:
+    """The same, without `async`."""
+
+    def __init__(self, name: DoesNotExist = None):  # noqa: F821  # as above
+        self.name = name
+
+    def __enter__(self): ...
+
+    def __exit__(self, *error): ...
+
+
+class TestRemedies:
+    @pytest.mark.parametrize("dependency", [UnreadableSession, UnreadableLock])
+    def test_forgotten_resource(self, dependency):
+        """A class that is to be closed reminds of declaring it as scoped."""
+        name = dependency.__name__
+
+        with pytest.raises(UnresolvableError) as caught:
+            LagomContainer().check(dependency)
+
+        assert f"container[{name}] = ..." in str(caught.value)
+        assert f"container.scoped({name}, ...)" in str(caught.value)
+
+    def test_text(self):
+        """A class that asks for a mere text can be registered itself."""
+        with pytest.raises(
+            UnresolvableError, match=r"container\[Named\] = lambda: Named\(...\)"
+        ):
+            LagomContainer().check(Deeper)
+
+    def test_registered_twice(self):
+        """Registering a type a second time is refused, with the remedy."""
+        container = LagomContainer()
+        container[Clock] = FakeClock
+
+        with pytest.raises(BindingError, match=r"Clock is registered already.*clone"):
+            container[Clock] = Clock
+
+    def test_text_cannot_be_registered(self):
+        """Neither can what cannot be told from others of its type."""
+        with pytest.raises(BindingError, match="a class of your own"):
+            LagomContainer()[str] = "text"
+
+    def test_function_of_too_much(self):
+        """Nor what lagom cannot call."""
+        with pytest.raises(BindingError, match=r"Clock cannot be registered.*Arity 2"):
+            LagomContainer()[Clock] = lambda container, clock: clock
 
 
 class TestRegistration:
