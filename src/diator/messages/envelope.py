@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-MAX_ID_LENGTH = 255
-"""How many characters an id may have: what an indexed column of a database takes."""
+MAX_ID_LENGTH = 200
+"""How many characters an id may have: as many as an inbox has room for."""
 
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
