@@ -22,8 +22,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from typer.testing import CliRunner
 
 from diator import exceptions
+from diator.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -113,7 +115,9 @@ class Reader:
 
 
 @pytest.fixture
-def reader(request, monkeypatch):
+def reader(request, monkeypatch, tmp_path):
+    # Some leave files, such as databases, where they run.
+    monkeypatch.chdir(tmp_path)
     heading = request.node.callspec.params["heading"]
     shows_redis = any(SHOWN_REDIS_URL in block.content for block in SECTIONS[heading])
     reader = Reader(request.getfixturevalue("redis_url") if shows_redis else "")
@@ -158,14 +162,22 @@ COMMANDS = [
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command(command):
     """A command of the README is there to be called."""
-    program, subject, *_ = command.split()
+    program, subject, *arguments = command.split()
     if program == "./dev":
         assert callable(runpy.run_path(str(ROOT / "dev")).get(subject))
+    elif program == "diator":
+        words = [subject, *arguments]
+        group = [word for word in words[:2] if "." not in word and "/" not in word]
+        result = CliRunner().invoke(app, [*group, "--help"])
+        assert result.exit_code == 0
+        options = [word for word in words if word.startswith("--")]
+        assert all(option in result.output for option in options)
     else:
-        extra = re.fullmatch(r"pip install '?diator(\[(\w+)\])?'?", command)
+        extra = re.fullmatch(r"pip install diator(\[([\w,]+)\])?", command)
         assert extra is not None
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-        assert extra[2] is None or extra[2] in project["optional-dependencies"]
+        extras = extra[2].split(",") if extra[2] else []
+        assert set(extras) <= set(project["optional-dependencies"])
 
 
 def test_errors():
