@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from diator.consumer.consumption import Consumption, Counters, Settings
@@ -48,6 +49,8 @@ class Consumer:
             the name of the service.
         topics: What is received; if left out, the topics of the types in the registry
             that have handlers here.
+        partitions: The numbers of the partitions that are this member's alone, for a
+            broker whose `subscribe` takes them; all of them, if left out.
         concurrency: How many messages are handled at the same time. 16 keep a
             connection pool of the usual size, and a database, busy and not flooded.
         prefetch: How many messages are held at the same time, with those that wait
@@ -81,6 +84,7 @@ class Consumer:
         *,
         group: str,
         topics: Sequence[str] | None = None,
+        partitions: Sequence[int] | None = None,
         concurrency: int = 16,
         prefetch: int = 256,
         max_attempts: int = 10,
@@ -117,7 +121,10 @@ class Consumer:
             msg = f"unknown must be 'dead-letter' or 'skip', not {unknown!r}"
             raise ConfigurationError(msg)
         self._mediator = mediator
-        self._broker = broker
+        subscribe: Any = broker.subscribe
+        if partitions is not None:
+            subscribe = partial(subscribe, partitions=partitions)
+        self._subscribe = subscribe
         self._topics = topics
         self._settings = Settings(
             group=group,
@@ -210,8 +217,9 @@ class Consumer:
         decoder = MessageDecoder(self._mediator.event_emitter.registry)
         dispatch = Dispatch(self._mediator, decoder, self._settings.group)
         self._consumption = Consumption(
-            self._broker,
-            self._topics_to_receive(),
+            partial(
+                self._subscribe, self._topics_to_receive(), group=self._settings.group
+            ),
             dispatch,
             self._settings,
             self._counters,

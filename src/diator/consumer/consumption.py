@@ -17,13 +17,10 @@ from diator.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from diator.consumer.dispatch import Dispatch
-    from diator.events.message_brokers.subscription import (
-        Delivery,
-        SubscribableBroker,
-        Subscription,
-    )
+    from diator.events.message_brokers.subscription import Delivery, Subscription
 
 RECONNECTING = Backoff(first=0.1, longest=5.0)
 """
@@ -101,8 +98,7 @@ class Consumption:
     Receives messages and has them handled, once.
 
     Args:
-        broker: Where the messages come from.
-        topics: What is received.
+        subscribe: Opens the subscription.
         dispatch: Handles a message.
         settings: How.
         counters: Count what was done.
@@ -113,14 +109,12 @@ class Consumption:
 
     def __init__(
         self,
-        broker: SubscribableBroker,
-        topics: Sequence[str],
+        subscribe: Callable[[], AbstractAsyncContextManager[Subscription]],
         dispatch: Dispatch,
         settings: Settings,
         counters: Counters,
     ) -> None:
-        self._broker = broker
-        self._topics = topics
+        self._open = subscribe
         self._dispatch = dispatch
         self._settings = settings
         self._counters = counters
@@ -172,9 +166,7 @@ class Consumption:
         failures = 0
         while not self._stopping.is_set():
             try:
-                self._subscription = await stack.enter_async_context(
-                    self._broker.subscribe(self._topics, group=self._settings.group)
-                )
+                self._subscription = await stack.enter_async_context(self._open())
             except Exception as error:
                 self._tell_outage("subscribing", error)
                 # A `ConnectionError` is one. All else will not be better later.

@@ -132,6 +132,23 @@ class TestTopics:
 
         assert service.broker.topics == ["users"]
 
+    async def test_partitions(self):
+        """Partitions are for the broker to know what they are."""
+
+        class PartitionedBroker(FakeBroker):
+            partitions: Any = None
+
+            def subscribe(self, topics, /, *, group, partitions=None):
+                self.partitions = partitions
+                return super().subscribe(topics, group=group)
+
+        service = Service(partitions=[1, 2])
+        service.broker = PartitionedBroker()
+        service.put(7)
+        await service.consume()
+
+        assert service.broker.partitions == [1, 2]
+
     async def test_nothing(self):
         """A consumer that would receive nothing says so."""
         with pytest.raises(ConfigurationError, match="no type in the registry has a"):
