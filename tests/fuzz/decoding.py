@@ -10,6 +10,7 @@ is no part of the tests' environment, because it has no wheels for every Python.
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from tempfile import mkdtemp
@@ -35,6 +36,23 @@ BINARY = {
 }
 HEADERS = [{}, {"content-type": "application/cloudevents+json"}, BINARY]
 
+VALUES = [
+    *(None, True, 0, -1, 10**400, 1.5, "", "7", "\ud800", "\0", {}, []),
+    *("user.joined.v0", "user.joined.v1", "OpenRoom", "PydanticCommand", "low"),
+    *("notification_event", "ecst_event", "command", "1.0", "application/json"),
+    *("2026-03-07T09:26:02.588855Z", "9f62e977-73f7-462b-92cb-8ea658d3bcb5"),
+]
+NAMES = [
+    *("message_type", "message_name", "message_id", "payload", "specversion", "id"),
+    *("source", "type", "data", "time", "subject", "datacontenttype", "traceparent"),
+    *("event_id", "event_timestamp", "meeting_id", "user_id", "meeting", "user"),
+    *("level", "items", "name", "price", "best_before", "seats", "number", "since"),
+]
+MESSAGES = [
+    json.loads(file.read_bytes())
+    for file in sorted((ROOT / "tests" / "golden").iterdir())
+]
+
 registry = make_registry()
 
 
@@ -47,12 +65,49 @@ decoder = MessageDecoder(registry)
 
 
 def decode(data: bytes) -> None:
-    for headers in HEADERS:
-        try:
-            decoder.decode(Delivery(topic="it", body=data, headers=headers))
-        except (DecodingError, UnknownMessageError) as error:
-            # What a dead letter says has to be text.
-            str(error).encode(errors="backslashreplace")
+    provider = atheris.FuzzedDataProvider(data)
+    headers = dict(provider.PickValueInList(HEADERS))
+    if provider.ConsumeBool():
+        body = provider.ConsumeBytes(len(data))
+    else:
+        body = json.dumps(message(provider)).encode(errors="surrogatepass")
+    try:
+        decoder.decode(Delivery(topic="it", body=body, headers=headers))
+    except (DecodingError, UnknownMessageError) as error:
+        # What a dead letter says has to be text.
+        str(error).encode(errors="backslashreplace")
+
+
+def message(provider: Any) -> Any:
+    """Make something that is almost a message, which random bytes seldom are."""
+    made = dict(provider.PickValueInList(MESSAGES))
+    for _ in range(provider.ConsumeIntInRange(0, 4)):
+        holder = made
+        if provider.ConsumeBool():
+            holder = made.setdefault("payload", {})
+        if isinstance(holder, dict):
+            holder = dict(holder)
+            holder[provider.PickValueInList(NAMES)] = value(provider, 3)
+        made = {**made, "payload": holder} if provider.ConsumeBool() else holder
+    return made
+
+
+def value(provider: Any, depth: int) -> Any:
+    kind = provider.ConsumeIntInRange(0, 9)
+    if kind < 2 and depth:
+        return [value(provider, depth - 1) for _ in range(kind + 1)]
+    if kind < 4 and depth:
+        return {
+            provider.PickValueInList(NAMES): value(provider, depth - 1)
+            for _ in range(kind)
+        }
+    if kind == 4:
+        return provider.ConsumeInt(16)
+    if kind == 5:
+        return provider.ConsumeFloat()
+    if kind == 6:
+        return provider.ConsumeUnicode(20)
+    return provider.PickValueInList(VALUES)
 
 
 def main() -> None:
