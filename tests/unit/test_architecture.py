@@ -126,6 +126,7 @@ LEAVES = [
     "diator.outbox.session",
     "diator.outbox.sqlite",
     "diator.outbox.tables",
+    "diator.testing.conformance",
 ]
 
 # Leaves that are the common part of others.
