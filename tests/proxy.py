@@ -16,6 +16,7 @@ class Proxy:
         round_trips: How often the client began to speak after Redis had.
         accepted: How many connections there were.
         swallows_answers: Set, the client is cut off instead of being answered.
+        truncates_answers: Set, it is cut off in the middle of the answer.
         refuses: Set, whoever connects is cut off.
     """
 
@@ -26,6 +27,7 @@ class Proxy:
         self.round_trips = 0
         self.accepted = 0
         self.swallows_answers = False
+        self.truncates_answers = False
         self.refuses = False
 
     async def start(self):
@@ -76,6 +78,11 @@ class Proxy:
                 self.round_trips += 1
             self._speaker = speaker
             if speaker == "redis" and self.swallows_answers:
+                self.reset()
+                return
+            if speaker == "redis" and self.truncates_answers:
+                writer.write(data[: len(data) // 2])
+                await writer.drain()
                 self.reset()
                 return
             writer.write(data)

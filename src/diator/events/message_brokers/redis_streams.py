@@ -69,6 +69,8 @@ class RedisStreamsBroker:
         prefix: The beginning of the streams' names.
         partitions: How many partitions topics have, for those that are ordered. Once
             there are messages the number has to stay.
+        owned_partitions: The numbers of the partitions that are read here, and by no
+            other member of the same group; all of them, if left out.
         timeout: After how many seconds a message counts as not taken, and Redis as
             not reachable.
         claim_seconds: After how many seconds a message that was neither acknowledged
@@ -88,6 +90,7 @@ class RedisStreamsBroker:
         *,
         prefix: str = "diator",
         partitions: Mapping[str, int] | None = None,
+        owned_partitions: Sequence[int] | None = None,
         timeout: float = 5.0,
         claim_seconds: float = 30.0,
         require_durable: bool = False,
@@ -97,6 +100,7 @@ class RedisStreamsBroker:
         _check_claim_seconds(claim_seconds)
         _check_replicas(replicas)
         self._names = StreamNames(prefix, partitions or {})
+        self._owned_partitions = owned_partitions
         self._owns_client = isinstance(client, str)
         self._client = make_client(client)
         self._timeout = timeout
@@ -197,8 +201,8 @@ class RedisStreamsBroker:
         Args:
             topics: What is received: topics with partitions, or others.
             group: Each message goes to one member of each group.
-            partitions: The numbers of those that are this member's, and no other's of
-                the group, in every one of the topics; all of them, if left out.
+            partitions: The numbers of those that are read, and by no other member of
+                the group, in each of the topics; those owned here, if left out.
 
         Raises:
             ConfigurationError: That cannot work, or Redis cannot do it.
@@ -266,19 +270,13 @@ class RedisStreamsBroker:
                 "subscribe to them apart"
             )
             raise ConfigurationError(msg)
+        if partitions is None and None not in counts:
+            partitions = self._owned_partitions
         read: dict[bytes, str] = {}
         for topic in topics:
             streams = self._names.all_of(topic)
             if partitions is not None:
-                if topic not in self._names.partitions or not partitions:
-                    msg = f"{topic!r} cannot be read by partitions {partitions!r}"
-                    raise ConfigurationError(msg)
-                if not set(partitions) <= set(range(len(streams))):
-                    msg = (
-                        f"{topic!r} has the partitions 0 to {len(streams) - 1}, "
-                        f"not all of {partitions!r}"
-                    )
-                    raise ConfigurationError(msg)
+                _check_partitions(topic, partitions, self._names.partitions.get(topic))
                 streams = [streams[number] for number in partitions]
             read.update(dict.fromkeys(streams, topic))
         return read
@@ -366,4 +364,16 @@ def _check_claim_seconds(claim_seconds: Any) -> None:
 def _check_replicas(replicas: Any) -> None:
     if not (isinstance(replicas, int) and replicas >= 0):
         msg = f"replicas must be an int of at least 0, not {replicas!r}"
+        raise ConfigurationError(msg)
+
+
+def _check_partitions(topic: str, partitions: Sequence[int], count: int | None) -> None:
+    if count is None:
+        msg = f"{topic!r} has no partitions: say to the broker how many it has"
+        raise ConfigurationError(msg)
+    if not partitions or not set(partitions) <= set(range(count)):
+        msg = (
+            f"{topic!r} has the partitions 0 to {count - 1}, of which some are to be "
+            f"read, not {list(partitions)}"
+        )
         raise ConfigurationError(msg)

@@ -65,8 +65,12 @@ class CompetingSubscription(StreamSubscription):
             ConnectionError: Redis cannot be reached for the time being.
 
         """
-        await self._claim_own(deliveries, GIVEN_BACK)
-        self._let_go(entry_ids(deliveries))
+        claimed = await self._claim_own(deliveries, GIVEN_BACK)
+        by_stream = entry_ids(deliveries)
+        for stream, ids in by_stream.items():
+            held = claimed.get(stream, ())
+            await self._tell_deleted(stream, [each for each in ids if each not in held])
+        self._let_go(by_stream)
         self._cursors = dict.fromkeys(self._streams, BEGINNING)
         self._next_claim = 0.0
 
@@ -81,8 +85,8 @@ class CompetingSubscription(StreamSubscription):
 
         """
         now = asyncio.get_running_loop().time()
-        await self._claim_own(deliveries, ())
-        for stream, ids in entry_ids(deliveries).items():
+        claimed = await self._claim_own(deliveries, ())
+        for stream, ids in claimed.items():
             held = self._held[stream]
             held.update((entry_id, now) for entry_id in ids if entry_id in held)
 
@@ -92,10 +96,10 @@ class CompetingSubscription(StreamSubscription):
     def _is_behind(self) -> bool:
         return False
 
-    async def _take_up(self, limit: int) -> list[Delivery]:
+    async def _take_up(self, limit: int) -> None:
         now = asyncio.get_running_loop().time()
         if now < self._next_claim:
-            return []
+            return
         claims: list[Command] = [
             (
                 *(b"XAUTOCLAIM", stream, self._group, self._member),
@@ -115,13 +119,12 @@ class CompetingSubscription(StreamSubscription):
                 claimed.append((stream, entries))
         if all(cursor == BEGINNING for cursor in self._cursors.values()):
             self._next_claim = now + CLAIM_PAUSE_SECONDS
-        return await self._deliver_again(claimed)
+        if claimed:
+            self._buffer.extend(await self._deliver_again(claimed))
 
     async def _deliver_again(
         self, claimed: Sequence[tuple[bytes, list[Any]]]
     ) -> list[Delivery]:
-        if not claimed:
-            return []
         counts = await self._ask_line(
             [
                 pending_one(stream, self._group, entry_id)
@@ -153,12 +156,13 @@ class CompetingSubscription(StreamSubscription):
 
     async def _claim_own(
         self, deliveries: Sequence[Delivery], options: tuple[bytes, ...]
-    ) -> None:
+    ) -> dict[bytes, set[bytes]]:
         """
         Claim entries that this member has, without counting that as a delivery.
 
-        What has been idle for less time than passed since this member touched it, but
-        for half of the claim time, has been claimed by another one.
+        Those that it still had are returned, by their streams. What has been idle for
+        less time than passed since this member touched it, but for half of the claim
+        time, has been claimed by another one.
         """
         now = asyncio.get_running_loop().time()
         commands: list[Command] = []
@@ -177,7 +181,19 @@ class CompetingSubscription(StreamSubscription):
                     *(to_bytes(idle_ms), *ids, *options, b"JUSTID"),
                 )
             )
-        await self._ask_twice(commands)
+        replies = await self._ask_twice(commands)
+        claimed: dict[bytes, set[bytes]] = {}
+        for (stream, _), reply in zip(by_age, replies, strict=True):
+            claimed.setdefault(stream, set()).update(reply)
+        return claimed
+
+    async def _tell_deleted(self, stream: bytes, ids: Sequence[bytes]) -> None:
+        """Tell which of those that were not there to be claimed are not anywhere."""
+        # Redis silently drops those that are not in the stream any more.
+        found = await self._ask_twice([(b"XRANGE", stream, each, each) for each in ids])
+        self._tell_lost(
+            stream, [each for each, entry in zip(ids, found, strict=True) if not entry]
+        )
 
     async def _leave(self) -> None:
         for stream in self._streams:
@@ -192,7 +208,9 @@ class CompetingSubscription(StreamSubscription):
                 break
             ids = [row[0] for row in rows]
             claiming = (b"XCLAIM", stream, self._group, self._member, b"0", *ids)
-            await self._ask_twice([(*claiming, *GIVEN_BACK, b"JUSTID")])
+            [claimed] = await self._ask_twice([(*claiming, *GIVEN_BACK, b"JUSTID")])
+            # Redis silently drops those that are not in the stream any more.
+            self._tell_lost(stream, [each for each in ids if each not in claimed])
             start = b"(" + ids[-1]
         arguments = (stream, self._group, self._member)
         await self._ask_twice([(b"EVAL", DELETE_IDLE_MEMBER, b"1", *arguments)])

@@ -169,6 +169,12 @@ def to_delivery(
     )
 
 
+def position(entry_id: bytes) -> tuple[int, int]:
+    """Tell where in its stream an entry is."""
+    milliseconds, _, number = entry_id.partition(b"-")
+    return int(milliseconds), int(number)
+
+
 def to_text(value: bytes) -> str:
     """Make text of what anybody may have written."""
     return value.decode(errors="replace")

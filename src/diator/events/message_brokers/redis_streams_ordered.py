@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from diator.events.message_brokers.redis_streams_dead_letters import Command
-from diator.events.message_brokers.redis_streams_entries import pairs
+from diator.events.message_brokers.redis_streams_entries import Entry, pairs, position
 from diator.events.message_brokers.redis_streams_subscription import (
     BLOCK_SECONDS,
     Membership,
@@ -18,6 +19,10 @@ from diator.events.message_brokers.subscription import Delivery
 
 OWNER = "owner"
 """What every owner of a partition is called, to take up where the last one left."""
+
+
+PAGE = 1_000
+"""How many entries are taken up at once."""
 
 
 class OrderedSubscription(StreamSubscription):
@@ -68,33 +73,35 @@ class OrderedSubscription(StreamSubscription):
             (stream, entry_id) for stream, ids in by_stream.items() for entry_id in ids
         )
 
-    async def _take_up(self, limit: int) -> list[Delivery]:
-        if not self._behind:
-            return []
-        streams = self._behind
-        self._behind = set[bytes]()
-        try:
-            return await self._take_up_all(sorted(streams), limit)
-        except BaseException:
-            self._behind |= streams
-            raise
+    async def _take_up(self, limit: int) -> None:  # noqa: ARG002  # all or none of it
+        taken: list[Delivery] = []
+        while self._behind:
+            streams = self._behind
+            self._behind = set[bytes]()
+            try:
+                taken += await self._take_up_page(sorted(streams))
+            except BaseException:
+                self._lose_touch()
+                raise
+        if taken:
+            # What was read afterwards comes after it.
+            taken += self._buffer
+            self._buffer = deque(sorted(taken, key=_position_of))
 
-    async def _take_up_all(
-        self, streams: Sequence[bytes], limit: int
-    ) -> list[Delivery]:
+    async def _take_up_page(self, streams: Sequence[bytes]) -> list[Delivery]:
         self._dealt_with.clear()
         attempts: dict[bytes, dict[bytes, int]] = {}
         answers = await self._ask_line(
             [
-                self._pending(stream, len(self._held[stream]) + limit)
+                self._pending(stream, len(self._held[stream]) + PAGE)
                 for stream in streams
             ]
         )
         for stream, rows in zip(streams, answers, strict=True):
-            lost = self._not_held(stream, rows)[:limit]
+            lost = self._not_held(stream, rows)[:PAGE]
             if lost:
                 attempts[stream] = {row[0]: row[3] + 1 for row in lost}
-            if len(lost) == limit:
+            if len(lost) == PAGE:
                 self._behind.add(stream)  # There may be more.
         claims: list[Command] = [
             (b"XCLAIM", stream, self._group, self._member, b"0", *ids)
@@ -144,3 +151,8 @@ class OrderedSubscription(StreamSubscription):
             for row in rows
             if row[0] not in held and (stream, row[0]) not in self._dealt_with
         ]
+
+
+def _position_of(delivery: Delivery) -> tuple[int, int]:
+    entry: Entry = delivery.receipt
+    return position(entry.entry_id)

@@ -23,6 +23,7 @@ from diator.events.message_brokers.redis_streams_entries import (
     Entry,
     StreamNames,
     to_delivery,
+    to_text,
 )
 from diator.events.message_brokers.subscription import Delivery
 from diator.logger import get_logger
@@ -34,6 +35,9 @@ How long Redis waits for new entries before it says that there are none.
 What else there is to do, such as to look for what other members left behind, is done
 in between.
 """
+
+# How many of those that were lost are named in the log.
+MAX_TOLD = 10
 
 # So do answers begin that tell of a group that is gone, with its stream or alone.
 GROUP_GONE = ("NOGROUP", "UNBLOCKED")
@@ -211,8 +215,8 @@ class StreamSubscription(ABC):
         """Tell whether older entries have to be taken up before others are given."""
 
     @abstractmethod
-    async def _take_up(self, limit: int) -> list[Delivery]:
-        """Take up entries that were delivered before, and came to nothing."""
+    async def _take_up(self, limit: int) -> None:
+        """Put what was delivered before, and came to nothing, into the buffer."""
 
     @abstractmethod
     async def _read_new(self, count: int) -> list[Delivery]:
@@ -226,9 +230,7 @@ class StreamSubscription(ABC):
         """Fill the buffer."""
         try:
             await self._prepare_once()
-            old = await self._take_up(limit)
-            # They are older than what was read afterwards.
-            self._buffer.extendleft(reversed(old))
+            await self._take_up(limit)
             if not self._buffer:
                 count = max(1, limit // len(self._streams))
                 self._buffer.extend(await self._read_new(count))
@@ -310,8 +312,7 @@ class StreamSubscription(ABC):
                 stream=stream.decode(),
                 group=self._group_name,
                 number=len(ids),
-                first=ids[0].decode(),
-                last=ids[-1].decode(),
+                ids=to_text(b" ".join(ids[:MAX_TOLD])),
             )
 
     async def _is_pending(self, entry: Entry) -> bool:
@@ -345,6 +346,8 @@ async def ask(
         ConnectionError: Redis was not reached, did not answer, or refused one.
 
     """
+    if not commands:
+        return []
     deadline = asyncio.get_running_loop().time() + seconds
     packed = [pack(*command) for command in commands]
     replies = await exchange(pool, packed, deadline, seconds)

