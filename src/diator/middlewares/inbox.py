@@ -95,14 +95,15 @@ class InboxMiddleware:
             "message_id": received.message_id,
             "handled_at": datetime.now(UTC),
         }
-        # A conflict that raised would abort the transaction.
+        # A conflict that raised would abort the transaction. What was inserted is asked
+        # for, because not all drivers count it.
         statement = insert(inbox).on_conflict_do_nothing()
-        inserted: Any = await session.execute(statement, row)
+        inserted = await session.scalar(statement.returning(inbox.c.message_id), row)
         # What a savepoint wrote is gone when it is rolled back.
         transaction = session.get_nested_transaction() or session.get_transaction()
         written = self._written.setdefault(transaction, set())
         key = (received.group, received.message_id)
-        if inserted.rowcount:
+        if inserted is not None:
             written.add(key)
             return False
         # A failure that was retried within the transaction has left its id there.
