@@ -79,16 +79,26 @@ class Batches:
         seq = outbox.c.seq
         self._select = select(outbox).where(is_due(tables)).order_by(seq).limit(size)
         self._delete = delete(outbox).where(seq.in_(bindparam("gone", expanding=True)))
+        one = seq == bindparam("of")
+        attempts = outbox.c.attempts + 1
+        at = bindparam("at", type_=outbox.c.available_at.type)
+        error = bindparam("error", type_=outbox.c.last_error.type)
         self._postpone = (
             update(outbox)
-            .where(seq == bindparam("of"))
-            .values(
-                attempts=bindparam("tries"),
-                available_at=bindparam("at"),
-                last_error=bindparam("error"),
-            )
+            .where(one)
+            .values(attempts=attempts, available_at=at, last_error=error)
         )
-        self._bury = insert(tables.dead)
+        # Copied where it is: what failed to be written would be logged.
+        changed: dict[str, Any] = {
+            "died_at": at,
+            "attempts": attempts,
+            "last_error": error,
+        }
+        names = tables.dead.c.keys()
+        columns = [
+            changed[name] if name in changed else outbox.c[name] for name in names
+        ]
+        self._bury = insert(tables.dead).from_select(names, select(*columns).where(one))
 
     async def read(
         self, connection: AsyncConnection, bucket: int | None = None
@@ -113,28 +123,17 @@ class Batches:
         now = datetime.now(UTC)
         dead = [failure for failure in outcome.failures if failure.delay is None]
         gone = [*outcome.published, *(failure.row.seq for failure in dead)]
-        if gone:
-            await connection.execute(self._delete, {"gone": gone})
         if dead:
-            names = self._tables.dead.c.keys()
-            rows = [
-                {
-                    **{
-                        name: value
-                        for name, value in failure.row._mapping.items()  # noqa: SLF001  # its public name
-                        if name in names
-                    },
-                    "died_at": now,
-                    "attempts": failure.row.attempts + 1,
-                    "last_error": _told(failure.error),
-                }
+            buried = [
+                {"of": failure.row.seq, "at": now, "error": _told(failure.error)}
                 for failure in dead
             ]
-            await connection.execute(self._bury, rows)
+            await connection.execute(self._bury, buried)
+        if gone:
+            await connection.execute(self._delete, {"gone": gone})
         postponed = [
             {
                 "of": failure.row.seq,
-                "tries": failure.row.attempts + 1,
                 "at": now + timedelta(seconds=failure.delay),
                 "error": _told(failure.error),
             }
