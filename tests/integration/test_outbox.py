@@ -1,0 +1,433 @@
+"""Outbox, relays and inbox on PostgreSQL and SQLite, and processes that are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import subprocess
+import sys
+from collections import defaultdict
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from diator import Mediator
+from diator.messages.received import Received, handling
+from diator.middlewares.inbox import InboxMiddleware
+from diator.middlewares.transaction import TransactionMiddleware
+from diator.outbox.dead_letters import DeadLetters
+from diator.outbox.relay import Relay
+from tests.outbox_process import (
+    KEYS,
+    Counted,
+    facts,
+    make_engine,
+    make_outbox,
+    metadata,
+    tables,
+    write,
+)
+
+ROOT = Path(__file__).parents[2]
+KILLS = 5
+
+
+@pytest.fixture
+async def engine(postgresql):
+    """An engine of the shared PostgreSQL, with empty tables."""
+    engine = make_engine(postgresql.url)
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.drop_all)
+        await connection.run_sync(metadata.create_all)
+    await tables.create_all(engine)
+    yield engine
+    assert engine.pool.checkedout() == 0
+    await engine.dispose()
+
+
+@pytest.fixture
+def outbox(engine):
+    return make_outbox(engine)
+
+
+class LedgerBroker:
+    """
+    Remembers what was published, as (key, number).
+
+    Attributes:
+        published: In this order.
+        refused: What is not taken, nor what follows it with the same key.
+        taken: Set when something was published.
+
+    """
+
+    def __init__(self):
+        self.published = []
+        self.refused = set()
+        self.taken = asyncio.Event()
+
+    async def publish(self, messages, /):
+        # Others get their turn.
+        await asyncio.sleep(0)
+        held_back = set()
+        results = []
+        for message in messages:
+            payload = json.loads(bytes(message.payload))
+            told = (payload["key"], payload["number"])
+            if message.key in held_back or told in self.refused:
+                held_back.add(message.key)
+                results.append(ValueError("refused"))
+            else:
+                self.published.append(told)
+                results.append(None)
+        self.taken.set()
+        return results
+
+
+def at_once(attempts):
+    return -1.0
+
+
+async def add(outbox, *told):
+    async with AsyncSession(outbox.engine) as session, session.begin():
+        events = [Counted(key=key, number=number) for key, number in told]
+        await outbox.add(session, *events)
+
+
+async def relay_all(outbox, broker, **options):
+    relay = Relay(outbox, broker, **options)
+    while await relay._work.relay(relay._publish):
+        pass
+
+
+async def emptied(outbox):
+    """Wait until nothing is left in the outbox."""
+    async with asyncio.timeout(60):
+        while (await outbox.status()).pending:  # noqa: ASYNC110  # others empty it
+            await asyncio.sleep(0.05)
+
+
+async def committed(engine):
+    """Give the facts, as (key, number)."""
+    async with engine.connect() as connection:
+        rows = await connection.execute(select(facts.c.key, facts.c.number))
+        return [(key, number) for key, number in rows]
+
+
+def out_of_order(published):
+    """Give what was published before something with a lower number, the first time."""
+    numbers = defaultdict(list)
+    for key, number in dict.fromkeys(published):
+        numbers[key].append(number)
+    return {key: told for key, told in numbers.items() if told != sorted(told)}
+
+
+class TestRelay:
+    async def test_order(self, outbox):
+        """All is published, in order for each key, and then gone."""
+        told = [(str(key), number) for number in range(30) for key in range(KEYS)]
+        broker = LedgerBroker()
+        await add(outbox, *told)
+
+        await relay_all(outbox, broker, batch_size=7)
+
+        assert sorted(broker.published) == sorted(told)
+        assert out_of_order(broker.published) == {}
+        assert (await outbox.status()).pending == 0
+
+    async def test_refusal(self, outbox):
+        """What is refused holds back its key, is given up, and can be replayed."""
+        broker = LedgerBroker()
+        broker.refused = {("a", 1)}
+        await add(outbox, ("a", 0), ("a", 1), ("a", 2), ("b", 0))
+
+        await relay_all(outbox, broker, retry_delay=lambda _: 3600.0, max_attempts=2)
+        before = set(broker.published)
+        async with outbox.engine.begin() as connection:
+            await connection.execute(tables.outbox.update().values(available_at=None))
+        await relay_all(outbox, broker, max_attempts=2)
+        [letter] = await DeadLetters(outbox).list()
+        broker.refused = set()
+        await DeadLetters(outbox).replay([letter.message_id])
+        await relay_all(outbox, broker)
+
+        assert before == {("a", 0), ("b", 0)}
+        assert letter.last_error == "ValueError: refused"
+        assert letter.attempts == 2
+        assert broker.published[-2:] == [("a", 2), ("a", 1)]
+
+    async def test_woken(self, outbox):
+        """The commit of this process wakes the relay."""
+        broker = LedgerBroker()
+
+        async with Relay(outbox, broker, poll_seconds=3600):
+            for number in range(3):
+                broker.taken.clear()
+                await add(outbox, ("a", number))
+                await broker.taken.wait()
+
+        assert broker.published == [("a", 0), ("a", 1), ("a", 2)]
+
+    async def test_locked_bucket(self, outbox):
+        """A bucket that another relay is at work on is passed over, not waited for."""
+        entered = asyncio.Event()
+        may_end = asyncio.Event()
+
+        class Slow(LedgerBroker):
+            async def publish(self, messages, /):
+                entered.set()
+                await may_end.wait()
+                return await super().publish(messages)
+
+        slow, quick = Slow(), LedgerBroker()
+        await add(outbox, ("a", 0))
+        relay = Relay(outbox, slow)
+        task = asyncio.create_task(relay._work.relay(relay._publish))
+        await entered.wait()
+        await add(outbox, ("a", 1), ("b", 0))
+
+        await relay_all(outbox, quick)
+        may_end.set()
+        await task
+
+        assert quick.published == [("b", 0)]
+        assert slow.published == [("a", 0)]
+
+    async def test_many(self, outbox):
+        """Relays at work together, with writers, publish everything once, in order."""
+        broker = LedgerBroker()
+        relays = [
+            Relay(outbox, broker, batch_size=10, poll_seconds=0.01) for _ in range(3)
+        ]
+        tasks = [asyncio.create_task(relay.run()) for relay in relays]
+
+        await write(outbox, rounds=20)
+        await emptied(outbox)
+        for relay in relays:
+            relay.stop()
+        await asyncio.gather(*tasks)
+
+        assert sorted(broker.published) == sorted(await committed(outbox.engine))
+        assert len(broker.published) == 20 * KEYS
+        assert out_of_order(broker.published) == {}
+
+    async def test_terminated_session(self, outbox, postgresql):
+        """A relay whose session is ended goes on with another; nothing is lost."""
+        broker = LedgerBroker()
+        terminate = """
+            SELECT pg_terminate_backend(pid) FROM pg_locks
+            WHERE relation = 'diator_outbox_bucket'::regclass
+            AND mode = 'RowShareLock'
+        """
+
+        class Terminating(LedgerBroker):
+            async def publish(self, messages, /):
+                results = await super().publish(messages)
+                if len(self.published) < 4:
+                    await asyncio.to_thread(postgresql.ask, terminate)
+                return results
+
+        broker = Terminating()
+        await add(outbox, ("a", 0), ("a", 1), ("a", 2))
+
+        async with Relay(outbox, broker, batch_size=2):
+            await emptied(outbox)
+
+        assert set(broker.published) == {("a", 0), ("a", 1), ("a", 2)}
+        assert len(broker.published) > 3
+        assert out_of_order(broker.published) == {}
+
+    async def test_cancelled_at_every_await(self, outbox, engine):
+        """Wherever a relay is cancelled, it ends, and nothing is lost or overtakes."""
+        told = [("a", number) for number in range(3)]
+        finished = False
+        steps = 0
+        while not finished:
+            broker = LedgerBroker()
+            await add(outbox, *told)
+            relay = Relay(outbox, broker, batch_size=2)
+            task = asyncio.create_task(relay.run())
+            for _ in range(steps):
+                # The server does its part in between.
+                await asyncio.sleep(0.0005)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                async with asyncio.timeout(10):
+                    await task
+            finished = not (await outbox.status()).pending
+            await relay_all(outbox, broker)
+
+            assert list(dict.fromkeys(broker.published)) == told
+            assert engine.pool.checkedout() == 0
+            steps += 1
+
+
+class TestCreateAll:
+    async def test_at_the_same_time(self, engine):
+        """Processes that start together may all create the tables."""
+        async with engine.begin() as connection:
+            await connection.run_sync(metadata.drop_all)
+
+        await asyncio.gather(*(tables.create_all(engine) for _ in range(4)))
+
+        async with engine.connect() as connection:
+            count = select(func.count()).select_from(tables.bucket)
+            assert await connection.scalar(count) == 32
+
+
+class TestInbox:
+    @pytest.fixture
+    def effects(self):
+        return []
+
+    @pytest.fixture
+    def steps(self):
+        """What handlers wait for, one after the other."""
+        return []
+
+    @pytest.fixture
+    def mediator(self, engine, effects, steps):
+        mediator = Mediator()
+        mediator.container.scoped(AsyncSession, async_sessionmaker(engine))
+
+        @mediator.handles(Counted)
+        async def count(event):
+            number = len(effects)
+            effects.append(event.number)
+            if number < len(steps):
+                await steps[number]()
+
+        def begin(session: AsyncSession):
+            return session.begin()
+
+        mediator.event_emitter.use(TransactionMiddleware(begin))
+        mediator.event_emitter.use(InboxMiddleware(tables))
+        return mediator
+
+    async def receive(self, mediator):
+        event = Counted(key="a", number=1)
+        with handling(Received(message=event, message_id="1", group="clerks")):
+            await mediator.receive(event)
+
+    async def test_again(self, mediator, effects):
+        """What was handled is passed over."""
+        await self.receive(mediator)
+        await self.receive(mediator)
+
+        assert effects == [1]
+
+    @pytest.mark.parametrize("first_fails", [False, True])
+    async def test_at_the_same_time(
+        self, mediator, effects, steps, engine, first_fails
+    ):
+        """A second delivery waits for the first, and is handled if that fails."""
+        entered, may_end = asyncio.Event(), asyncio.Event()
+
+        async def wait():
+            entered.set()
+            await may_end.wait()
+            if first_fails:
+                raise ValueError
+
+        steps.append(wait)
+        first = asyncio.create_task(self.receive(mediator))
+        await entered.wait()
+        second = asyncio.create_task(self.receive(mediator))
+        await self.blocked(engine)
+        assert effects == [1]
+        may_end.set()
+        await asyncio.gather(first, second, return_exceptions=True)
+
+        assert effects == [1] * (1 + first_fails)
+        assert (first.exception() is not None) is first_fails
+        assert second.exception() is None
+
+    async def blocked(self, engine):
+        """Wait until a session waits for another one."""
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        async with asyncio.timeout(20), engine.connect() as connection:
+            while not await connection.scalar(waiting):  # noqa: ASYNC110  # as above
+                await asyncio.sleep(0.02)
+
+
+def start(role, url, ledger):
+    """Start a process that writes or publishes until it is killed."""
+    command = [sys.executable, "-m", "tests.outbox_process", role, url, str(ledger)]
+    return subprocess.Popen(command, cwd=ROOT)
+
+
+def read(ledger):
+    """Give what was published, as (key, number)."""
+    lines = ledger.read_text().splitlines()
+    return [(key, int(number)) for key, number in map(str.split, lines)]
+
+
+async def grown(ledger):
+    """Wait until something more is published."""
+    size = ledger.stat().st_size
+    async with asyncio.timeout(60):
+        while ledger.stat().st_size == size:  # noqa: ASYNC110  # others write it
+            await asyncio.sleep(0.01)
+
+
+def kill(process):
+    process.kill()
+    process.wait()
+
+
+class TestKilled:
+    @pytest.fixture
+    def ledger(self, tmp_path):
+        ledger = tmp_path / "ledger"
+        ledger.touch()
+        return ledger
+
+    def check(self, published, expected):
+        """Nothing is lost, nothing invented, and nothing overtakes."""
+        assert set(published) == set(expected)
+        assert out_of_order(published) == {}
+
+    async def test_postgresql(self, outbox, postgresql, ledger):
+        """Relays that are killed lose nothing and keep the order."""
+        relays = [start("relay", postgresql.url, ledger) for _ in range(2)]
+        try:
+            writer = asyncio.create_task(write(outbox))
+            for number in range(KILLS):
+                await grown(ledger)
+                await asyncio.sleep(random.uniform(0, 0.1))
+                kill(relays[number % 2])
+                relays[number % 2] = start("relay", postgresql.url, ledger)
+            writer.cancel()
+            with suppress(asyncio.CancelledError):
+                await writer
+            await emptied(outbox)
+        finally:
+            for relay in relays:
+                kill(relay)
+
+        self.check(read(ledger), await committed(outbox.engine))
+
+    async def test_sqlite(self, tmp_path, ledger):
+        """A process that writes and publishes may be killed at any time."""
+        url = f"sqlite+aiosqlite:///{tmp_path / 'facts.sqlite'}"
+        engine = make_engine(url)
+        async with engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+        for _ in range(KILLS):
+            process = start("both", url, ledger)
+            try:
+                await grown(ledger)
+                await asyncio.sleep(random.uniform(0, 0.3))
+            finally:
+                kill(process)
+        outbox = make_outbox(engine)
+        last = LedgerBroker()
+        async with Relay(outbox, last, poll_seconds=0.1):
+            await emptied(outbox)
+
+        self.check(read(ledger) + last.published, await committed(engine))
+        await engine.dispose()
