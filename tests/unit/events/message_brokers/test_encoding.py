@@ -144,6 +144,16 @@ class TestForm:
         with pytest.raises(AttributeError):
             message.message_name = "OrderCancelled"
 
+    @pytest.mark.parametrize(
+        "address", [{"topic": "orders"}, {"key": "7"}, {"headers": {"a": "b"}}], ids=str
+    )
+    def test_address(self, address):
+        """What says where a message goes is no part of its body."""
+        message = make_message(OrderPlaced(lines=[]))
+        addressed = msgspec.structs.replace(message, **address)
+
+        assert encode(addressed) == encode(message)
+
     @pytest.mark.parametrize("headers", [{}, {"a": "b"}], ids=str)
     def test_another_format(self, headers):
         """A message that has its body already is left as it is."""
