@@ -249,12 +249,16 @@ async def _is_stale(connection: AbstractConnection) -> bool:
     for _ in range(2):
         await asyncio.sleep(0)
     # Nothing is to be read now, so reading is begun and given up by hand; a timeout of
-    # 0 would cost more, and hide that the connection waits in another event loop.
+    # 0 would cost more, and hide that the connection waits in another event loop. The
+    # connection's own one, set only to be given up, would cost a lone message a tenth.
+    timeout, connection.socket_timeout = connection.socket_timeout, None
     reading = cast("Any", connection.read_response(disconnect_on_error=False))
     try:
         awaited = reading.send(None)
     except Exception:  # noqa: BLE001  # a broken socket raises many things
         return True
+    finally:
+        connection.socket_timeout = timeout
     reading.close()
     return (
         asyncio.isfuture(awaited)
