@@ -16,7 +16,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 from diator.events.collector import current
 from diator.events.event import Event
 from diator.exceptions import EventError
-from diator.logger import get_logger, is_enabled
+from diator.logger import get_logger, is_enabled, is_silent
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -53,7 +53,7 @@ class LoggingMiddleware:
     base, `msgspec.Struct` without `weakref=True`) are not: theirs are the ids that are
     bound around the outermost send.
 
-    Where not even a warning would be written, nothing of all this is done.
+    Where not even a warning would be written, messages pass it by.
 
     Args:
         payload: Whether to log the fields of messages as well, as they are after the
@@ -65,11 +65,11 @@ class LoggingMiddleware:
     def __init__(self, *, payload: bool = False) -> None:
         self._payload = payload
 
+    is_idle = staticmethod(is_silent)
+
     async def __call__(self, message: Any, handle: Handle) -> Any:
         """Log the rest of the chain, whose failures pass as they are."""
         logger = get_logger()
-        if not is_enabled(logger, logging.WARNING):
-            return await handle(message)
         ids, tokens = _bind_ids(message)
         started = perf_counter()
         try:

@@ -172,6 +172,67 @@ class TestChain:
         assert seen == [Do("it")] * 2
 
 
+class Idling:
+    """Has something to do, or nothing."""
+
+    def __init__(self) -> None:
+        self.idle = True
+
+    def is_idle(self) -> bool:
+        return self.idle
+
+    async def __call__(self, request: Any, handle: Handle) -> Any:
+        return [await handle(request)]
+
+
+class TestIdle:
+    async def test_passed_by(self):
+        """A message passes by a middleware that says it has nothing to do for it."""
+        idling = Idling()
+        handle = compose([idling, pass_on], echo)
+
+        answers = [await handle(1)]
+        idling.idle = False
+        answers.append(await handle(2))
+        idling.idle = True
+        answers.append(await handle(3))
+
+        assert answers == [1, [2], 3]
+
+    async def test_mediator(self):
+        """The middlewares around it and inside it are called all the same."""
+        mediator = Mediator()
+        idling = Idling()
+        seen: list[Any] = []
+
+        async def look(request: Any, handle: Handle) -> Any:
+            seen.append(request)
+            return await handle(request)
+
+        for middleware in (look, idling, look):
+            mediator.use(middleware)
+        mediator.handles(Do)(echo)
+
+        assert await mediator.send(Do("it")) == Do("it")
+        assert seen == [Do("it")] * 2
+
+    async def test_no_attempt(self):
+        """It cannot survive a failure, so that there is no attempt to be guarded."""
+
+        def guard(middleware: Any, _handle: Handle) -> Handle:
+            async def guarded(_request: Any) -> str:
+                return f"guarded from {type(middleware).__name__}"
+
+            return guarded
+
+        idling = Idling()
+        handle = compose([idling], echo, guard=guard)
+
+        assert await handle(1) == 1
+        idling.idle = False
+        assert await handle(1) == ["guarded from Idling"]
+
+
 class TestCompose:
     async def test_guard(self):
         """The guard is put between each middleware and what is inside it."""
