@@ -151,9 +151,9 @@ def test_alone(compare: Compare, runner: asyncio.Runner, client: Redis) -> None:
             name="Redis, one after the other",
             request=MESSAGES,
             sends=10,
-            goal=1.0,
+            target=1.0,
             is_throughput=True,
-            speed_goal=0.95,
+            speed_target=0.95,
         ),
         by_hand=by_hand,
         diator=diator,
@@ -186,7 +186,7 @@ def test_producers(compare: Compare, runner: asyncio.Runner, client: Redis) -> N
             rounds=30,
             work=PRODUCERS * MESSAGES_OF_EACH,
             is_throughput=True,
-            speed_goal=6.0,
+            speed_target=6.0,
         ),
         by_hand=produce_by_hand,
         diator=produce_all,
@@ -278,9 +278,9 @@ def test_events_of_a_send(
             name=f"Redis, {EVENTS} events in a send, beside one",
             request=events,
             sends=10,
-            goal=1.5,
+            target=1.5,
             is_throughput=True,
-            speed_goal=1 / 1.5,
+            speed_target=1 / 1.5,
         ),
         by_hand=send_one,
         diator=send_all,
@@ -303,7 +303,7 @@ class Waiting:
         return await future
 
 
-def burst_case(name: str, speed_goal: float | None = None) -> Case:
+def burst_case(name: str, speed_target: float | None = None) -> Case:
     return Case(
         name=name,
         request=MESSAGES,
@@ -311,7 +311,7 @@ def burst_case(name: str, speed_goal: float | None = None) -> Case:
         rounds=20,
         work=BURST,
         is_throughput=True,
-        speed_goal=speed_goal,
+        speed_target=speed_target,
     )
 
 

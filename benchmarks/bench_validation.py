@@ -65,7 +65,7 @@ def test_validation(compare: Compare, runner: Any) -> None:
             name="validation of 5 fields",
             request=REQUEST,
             counted=[handle],
-            goal=1.3,
+            target=1.3,
         ),
         by_hand=by_hand,
         diator=diator,

@@ -14,7 +14,10 @@ from typing import Any
 
 Send = Callable[[Any], Awaitable[object]]
 
-OVER_TARGET = "OVER TARGET"
+OVER_LIMIT = "OVER LIMIT"
+
+MARGIN = 0.15
+"""How much a ratio may be over what was reached; README.md says how it was found."""
 
 SENDS_COUNTED = 3
 """More than one, so that what only happens at the first send is noticed."""
@@ -36,9 +39,9 @@ class Case:
         rounds: How often both sides are measured.
         work: How many pieces of work a send does; times are given for one.
         target: The ratio that must not be exceeded.
-        goal: The ratio to reach next.
+        reached: The ratio that was reached, where that is short of the target.
         is_throughput: Whether the time that passes matters as well.
-        speed_goal: How much diator is to do while 1 is done by hand, to reach next.
+        speed_target: How much diator is to do while 1 is done by hand.
 
     """
 
@@ -49,9 +52,21 @@ class Case:
     rounds: int = 400
     work: int = 1
     target: float | None = None
-    goal: float | None = None
+    reached: float | None = None
     is_throughput: bool = False
-    speed_goal: float | None = None
+    speed_target: float | None = None
+
+    @property
+    def limit(self) -> float | None:
+        """
+        The ratio beyond which a run fails, which noise does not reach.
+
+        None where there is no target, or where waiting for others makes more noise.
+        """
+        reached = self.reached or self.target
+        if reached is None or self.is_throughput:
+            return None
+        return reached * (1 + MARGIN)
 
 
 @dataclass
@@ -127,21 +142,25 @@ class Comparison:
         return median(_ratios(self.by_hand.wall, self.diator.wall))
 
     @property
+    def is_over_limit(self) -> bool:
+        """Whether diator has become slower than noise can explain."""
+        return self.case.limit is not None and self.ratio > self.case.limit
+
+    @property
     def verdict(self) -> str:
-        """How the ratio compares with target and goal."""
-        target, goal = self.case.target, self.case.goal
-        if target is not None and self.ratio > target:
-            return OVER_TARGET
-        if goal is not None and self.ratio <= goal:
-            return "goal met"
-        return "over goal" if target is None and goal is not None else ""
+        """How the ratio compares with its target and its limit."""
+        if self.case.target is None:
+            return ""
+        if self.is_over_limit:
+            return OVER_LIMIT
+        return "met" if self.ratio <= self.case.target else "over target"
 
     @property
     def speed_verdict(self) -> str:
-        """How the speed compares with its goal."""
-        if self.case.speed_goal is None:
+        """How the speed compares with its target."""
+        if self.case.speed_target is None:
             return ""
-        return "goal met" if self.speed >= self.case.speed_goal else "under goal"
+        return "met" if self.speed >= self.case.speed_target else "under target"
 
 
 async def compare_sides(case: Case, by_hand: Send | Side, diator: Send) -> Comparison:
@@ -208,13 +227,13 @@ def ratio_lines(comparisons: Iterable[Comparison]) -> list[str]:
             f"{median(comparison.diator.cpu):,.0f}",
             f"{comparison.ratio:.2f}",
             "{0:.2f} to {2:.2f}".format(*comparison.quartiles),
-            _limit(comparison.case.target),
-            _limit(comparison.case.goal),
+            _number(comparison.case.target),
+            _number(comparison.case.limit),
             comparison.verdict,
         )
         for comparison in comparisons
     ]
-    titles = ("case", "by hand", "diator", "ratio", "half of rounds", "target", "goal")
+    titles = ("case", "by hand", "diator", "ratio", "half of rounds", "target", "limit")
     return _table([(*titles, ""), *rows])
 
 
@@ -226,13 +245,13 @@ def throughput_lines(comparisons: Iterable[Comparison]) -> list[str]:
             f"{1e9 / median(comparison.by_hand.wall):,.0f}",
             f"{1e9 / median(comparison.diator.wall):,.0f}",
             f"{comparison.speed:.2f}",
-            _limit(comparison.case.speed_goal),
+            _number(comparison.case.speed_target),
             comparison.speed_verdict,
         )
         for comparison in comparisons
         if comparison.case.is_throughput
     ]
-    titles = ("case", "by hand", "diator", "ratio", "goal")
+    titles = ("case", "by hand", "diator", "ratio", "target")
     return _table([(*titles, ""), *rows]) if rows else []
 
 
@@ -241,7 +260,7 @@ def _ratios(dividends: list[float], divisors: list[float]) -> list[float]:
     return [first / second for first, second in zip(dividends, divisors, strict=True)]
 
 
-def _limit(ratio: float | None) -> str:
+def _number(ratio: float | None) -> str:
     return "" if ratio is None else f"{ratio:.2f}"
 
 

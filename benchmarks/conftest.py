@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pytest
 
 from benchmarks.comparison import (
-    OVER_TARGET,
+    OVER_LIMIT,
     Case,
     Comparison,
     Send,
@@ -21,7 +21,8 @@ from benchmarks.comparison import (
     throughput_lines,
 )
 
-ROUNDS_DISABLED = 5  # With --benchmark-disable it only matters that everything runs.
+ROUNDS_DISABLED = 40  # With --benchmark-disable, which is to be quick.
+ATTEMPTS = 3  # A ratio over its limit has to be so each time: noise passes.
 ROUNDS_SHOWN = 20  # by pytest-benchmark, whose own figures have no part in the ratios
 
 compared = pytest.StashKey[list[Comparison]]()
@@ -50,11 +51,18 @@ def compare(
         if not benchmark.enabled:
             case = replace(case, rounds=ROUNDS_DISABLED)
         comparison = runner.run(compare_sides(case, by_hand, diator))
+        for _ in range(ATTEMPTS - 1):
+            if comparison.is_over_limit:
+                comparison = runner.run(compare_sides(case, by_hand, diator))
         pytestconfig.stash.setdefault(compared, []).append(comparison)
         benchmark.group = f"diator, {case.sends:,} sends a round"
         benchmark.extra_info["ratio"] = round(comparison.ratio, 3)
         benchmark.pedantic(
             lambda: runner.run(comparison.diator.run(case)), rounds=ROUNDS_SHOWN
+        )
+        assert not comparison.is_over_limit, (
+            f"{case.name} costs {comparison.ratio:.2f} times the work by hand, "
+            f"and may cost {case.limit:.2f}"
         )
 
     return compare
@@ -80,7 +88,7 @@ def pytest_terminal_summary(
     terminalreporter.section(f"diator beside the same work by hand, {python}")
     terminalreporter.write_line("CPU time in ns, medians of many rounds\n")
     for line in ratio_lines(comparisons):
-        terminalreporter.write_line(line, red=OVER_TARGET in line)
+        terminalreporter.write_line(line, red=OVER_LIMIT in line)
     throughput = throughput_lines(comparisons)
     if throughput:
         terminalreporter.write_line("\nEvents a second, waiting included\n")
