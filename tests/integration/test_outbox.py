@@ -19,7 +19,7 @@ from diator import Mediator
 from diator.messages.received import Received, handling
 from diator.middlewares.inbox import InboxMiddleware
 from diator.middlewares.transaction import TransactionMiddleware
-from diator.outbox.dead_letters import DeadLetters
+from diator.outbox.dead_letters import OutboxDeadLetters
 from diator.outbox.relay import Relay
 from tests.outbox_process import (
     KEYS,
@@ -150,9 +150,9 @@ class TestRelay:
         async with outbox.engine.begin() as connection:
             await connection.execute(tables.outbox.update().values(available_at=None))
         await relay_all(outbox, broker, max_attempts=2)
-        [letter] = await DeadLetters(outbox).list()
+        [letter] = await OutboxDeadLetters(outbox).list()
         broker.refused = set()
-        await DeadLetters(outbox).replay([letter.message_id])
+        await OutboxDeadLetters(outbox).replay([letter.letter_id])
         await relay_all(outbox, broker)
 
         assert before == {("a", 0), ("b", 0)}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import bindparam, delete, insert, select
 
+from diator.exceptions import DeadLetterNotFoundError
+from diator.messages.dead_letters import DeadLetter
 from diator.outbox.outbox import bucket_of
 from diator.outbox.tables import in_utc
 
@@ -17,38 +19,7 @@ if TYPE_CHECKING:
     from diator.outbox.outbox import Outbox
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
-    """
-    A message that was given up.
-
-    Attributes:
-        message_id: Its id.
-        message_type: Its kind.
-        message_name: The name of its type on the wire.
-        topic: Where it should have been published.
-        key: Its key, None if it has none.
-        payload: The event as JSON.
-        created_at: When it was raised.
-        died_at: When it was given up.
-        attempts: How often it was tried to publish it.
-        last_error: What failed at last.
-
-    """
-
-    message_id: UUID
-    message_type: str
-    message_name: str
-    topic: str
-    key: str | None
-    payload: bytes
-    created_at: datetime
-    died_at: datetime
-    attempts: int
-    last_error: str
-
-
-class DeadLetters:
+class OutboxDeadLetters:
     """
     The messages of an outbox that were given up.
 
@@ -60,37 +31,43 @@ class DeadLetters:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         dead = outbox.tables.dead
-        columns = [dead.c[name] for name in DeadLetter.__slots__]
-        self._list = select(*columns).order_by(dead.c.died_at.desc())
         chosen = dead.c.message_id.in_(bindparam("ids", expanding=True))
-        self._select = select(dead).where(chosen).order_by(dead.c.died_at)
+        order = (dead.c.died_at, dead.c.message_id)
+        self._list = select(dead).order_by(*order).limit(bindparam("limit"))
+        self._select = select(dead).where(chosen).order_by(*order)
         self._delete = delete(dead).where(chosen)
         self._insert = insert(outbox.tables.outbox)
 
-    async def list(self, *, limit: int = 100) -> Sequence[DeadLetter]:
-        """
-        Give those that were given up last.
+    async def list(self, limit: int = 100) -> Sequence[DeadLetter]:
+        """Give the oldest ones, at most as many as `limit` says."""
+        async with self._outbox.engine.connect() as connection:
+            rows = await connection.execute(self._list, {"limit": limit})
+            return [_letter(row) for row in rows]
 
-        Args:
-            limit: How many at most.
+    async def get(self, letter_id: str) -> DeadLetter:
+        """
+        Give one.
+
+        Raises:
+            DeadLetterNotFoundError: There is none with this id.
 
         """
         async with self._outbox.engine.connect() as connection:
-            rows = await connection.execute(self._list.limit(limit))
-            return [_letter(row) for row in rows.mappings()]
+            rows = await connection.execute(self._select, {"ids": _ids([letter_id])})
+            for row in rows:
+                return _letter(row)
+        msg = f"there is no dead letter {letter_id!r}, or there is none any more"
+        raise DeadLetterNotFoundError(msg)
 
-    async def replay(self, message_ids: Iterable[UUID]) -> int:
+    async def replay(self, letter_ids: Sequence[str]) -> int:
         """
-        Have messages published after all, behind those that wait.
-
-        Args:
-            message_ids: Their ids.
+        Have some published after all, behind those that wait.
 
         Returns:
-            How many there were.
+            How many there were; the others are gone already.
 
         """
-        ids = list(message_ids)
+        ids = _ids(letter_ids)
         async with self._outbox.engine.begin() as connection:
             # First, so that who replays at the same time finds nothing left.
             found = await connection.execute(
@@ -103,27 +80,45 @@ class DeadLetters:
         self._outbox.tell_relays()
         return len(rows)
 
-    async def drop(self, message_ids: Iterable[UUID]) -> int:
+    async def drop(self, letter_ids: Sequence[str]) -> int:
         """
-        Delete messages for good.
-
-        Args:
-            message_ids: Their ids.
+        Delete some for good.
 
         Returns:
-            How many there were.
+            How many there were; the others are gone already.
 
         """
         async with self._outbox.engine.begin() as connection:
-            deleted = await connection.execute(self._delete, {"ids": list(message_ids)})
+            deleted = await connection.execute(self._delete, {"ids": _ids(letter_ids)})
         return deleted.rowcount
 
 
+def _ids(letter_ids: Sequence[str]) -> Sequence[UUID]:
+    ids: list[UUID] = []
+    for letter_id in letter_ids:
+        # What is no id is that of no letter.
+        with suppress(ValueError):
+            ids.append(UUID(letter_id))
+    return ids
+
+
 def _letter(row: Any) -> DeadLetter:
-    columns: dict[str, Any] = dict(row)
-    for name in ("created_at", "died_at"):
-        columns[name] = in_utc(columns[name])
-    return DeadLetter(**columns)
+    headers: dict[str, str] = {} if row.headers is None else _decode(row.headers)
+    return DeadLetter(
+        letter_id=str(row.message_id),
+        topic=row.topic,
+        message_name=row.message_name,
+        message_id=str(row.message_id),
+        key=row.key,
+        cause=row.last_error,
+        attempts=row.attempts,
+        died_at=in_utc(row.died_at),
+        headers=headers,
+        body=row.payload,
+    )
+
+
+_decode = msgspec.json.Decoder(dict[str, str]).decode
 
 
 def _row(letter: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -127,6 +128,18 @@ class Relay:
         """
         await self._prepare()
         await self._run()
+
+    async def health(self) -> dict[str, Any]:
+        """
+        Say how it does, for a probe.
+
+        Returns:
+            `running`, and what `Outbox.status` says: `pending`, `oldest_seconds` and
+            `dead`.
+
+        """
+        status = asdict(await self._outbox.status())
+        return {"running": self._woken in self._outbox.committed, **status}
 
     def stop(self) -> None:
         """Finish what is being published, and end then."""

@@ -8,8 +8,9 @@ from uuid import uuid4
 
 import pytest
 
+from diator.exceptions import DeadLetterNotFoundError
 from diator.messages.headers import sending_headers
-from diator.outbox.dead_letters import DeadLetters
+from diator.outbox.dead_letters import OutboxDeadLetters
 from diator.outbox.relay import Relay
 from tests.unit.outbox.parts import (
     Moved,
@@ -42,27 +43,40 @@ class TestList:
         event = Moved(name="it", key="a")
         await give_up(outbox, event)
 
-        [letter] = await DeadLetters(outbox).list()
+        [letter] = await OutboxDeadLetters(outbox).list()
 
-        assert letter.message_id == event.event_id
-        assert (letter.message_type, letter.message_name) == (
-            "notification_event",
-            "moved.v1",
-        )
-        assert (letter.topic, letter.key) == ("moves", "a")
-        assert json.loads(letter.payload)["name"] == "it"
-        assert (letter.attempts, letter.last_error) == (1, "ValueError: too odd")
-        assert letter.created_at.tzinfo is UTC
-        assert letter.created_at <= letter.died_at
+        assert letter.letter_id == letter.message_id == str(event.event_id)
+        assert (letter.message_name, letter.topic) == ("moved.v1", "moves")
+        assert (letter.key, letter.headers) == ("a", {"correlation_id": "7"})
+        assert json.loads(letter.body)["name"] == "it"
+        assert (letter.attempts, letter.cause) == (1, "ValueError: too odd")
+        assert letter.died_at.tzinfo is UTC
+        assert await OutboxDeadLetters(outbox).get(letter.letter_id) == letter
+
+    async def test_no_headers(self, outbox):
+        """A dead letter may have no headers."""
+        await commit(outbox, Moved(name="it"))
+        await give_up(outbox, Moved(name="it"))
+
+        found = await OutboxDeadLetters(outbox).list()
+
+        headers = [letter.headers for letter in found]
+        assert sorted(headers, key=len) == [{}, {"correlation_id": "7"}]
+
+    @pytest.mark.parametrize("letter_id", [str(uuid4()), "no id at all"])
+    async def test_missing(self, outbox, letter_id):
+        """A dead letter that is not there is told so."""
+        with pytest.raises(DeadLetterNotFoundError, match=letter_id):
+            await OutboxDeadLetters(outbox).get(letter_id)
 
     async def test_limit(self, outbox):
-        """The last ones are given first, up to a limit."""
+        """The oldest ones are given, up to a limit."""
         await give_up(outbox, Moved(name="first"))
         await give_up(outbox, Moved(name="second"))
 
-        [letter] = await DeadLetters(outbox).list(limit=1)
+        [letter] = await OutboxDeadLetters(outbox).list(limit=1)
 
-        assert json.loads(letter.payload)["name"] == "second"
+        assert json.loads(letter.body)["name"] == "first"
         assert (await outbox.status()).dead == 2
 
 
@@ -71,9 +85,9 @@ class TestReplay:
         """What is replayed is published as if it had never failed."""
         event, other = Moved(name="it", key="a"), Moved(name="other")
         await give_up(outbox, event, other)
-        letters = DeadLetters(outbox)
+        letters = OutboxDeadLetters(outbox)
 
-        assert await letters.replay([event.event_id, uuid4()]) == 1
+        assert await letters.replay([str(event.event_id), str(uuid4())]) == 1
 
         [row] = await waiting(outbox)
         assert (row.message_id, row.attempts, row.available_at) == (
@@ -83,7 +97,7 @@ class TestReplay:
         )
         assert json.loads(row.headers) == {"correlation_id": "7"}
         assert [letter.message_id for letter in await letters.list()] == [
-            other.event_id
+            str(other.event_id)
         ]
 
     async def test_wakes(self, outbox):
@@ -93,14 +107,14 @@ class TestReplay:
         broker = RecordingBroker()
 
         async with Relay(outbox, broker, poll_seconds=3600):
-            await DeadLetters(outbox).replay([event.event_id])
+            await OutboxDeadLetters(outbox).replay([str(event.event_id)])
             await broker.asked.wait()
 
         assert broker.names == ["it"]
 
     async def test_none(self, outbox):
         """What is not there cannot be replayed."""
-        assert await DeadLetters(outbox).replay([uuid4()]) == 0
+        assert await OutboxDeadLetters(outbox).replay([str(uuid4())]) == 0
 
 
 class TestDrop:
@@ -108,10 +122,10 @@ class TestDrop:
         """What is dropped is gone for good."""
         event = Moved(name="it")
         await give_up(outbox, event)
-        letters = DeadLetters(outbox)
+        letters = OutboxDeadLetters(outbox)
 
-        assert await letters.drop([event.event_id]) == 1
-        assert await letters.drop([event.event_id]) == 0
+        assert await letters.drop([str(event.event_id)]) == 1
+        assert await letters.drop([str(event.event_id)]) == 0
 
         assert await letters.list() == []
         assert await waiting(outbox) == []

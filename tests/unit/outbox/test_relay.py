@@ -17,7 +17,7 @@ from diator.exceptions import ConfigurationError
 from diator.messages.headers import sending_headers
 from diator.outbox import relay as relay_module
 from diator.outbox import sqlite as sqlite_module
-from diator.outbox.dead_letters import DeadLetters
+from diator.outbox.dead_letters import OutboxDeadLetters
 from diator.outbox.relay import Relay, retry_delay
 from tests.unit.outbox.parts import (
     Moved,
@@ -202,10 +202,10 @@ class TestRefusal:
 
         await relay_all(outbox, broker, retry_delay=at_once, max_attempts=3)
 
-        [letter] = await DeadLetters(outbox).list()
+        [letter] = await OutboxDeadLetters(outbox).list()
         assert broker.names == ["a 2"]
-        assert json.loads(letter.payload)["name"] == "a 1"
-        assert (letter.attempts, letter.last_error) == (3, "ValueError: too odd")
+        assert json.loads(letter.body)["name"] == "a 1"
+        assert (letter.attempts, letter.cause) == (3, "ValueError: too odd")
         assert await names_waiting(outbox) == []
 
     async def test_without_a_key(self, outbox, broker):
@@ -217,6 +217,22 @@ class TestRefusal:
 
         assert broker.names == ["third"]
         assert [row.attempts for row in await waiting(outbox)] == [1, 1]
+
+
+class TestHealth:
+    async def test_health(self, outbox, broker):
+        """A probe is told whether it runs, and what waits."""
+        relay = Relay(outbox, broker)
+        await commit(outbox, *moved("first", "second"))
+
+        before = await relay.health()
+        async with relay:
+            during = await relay.health()
+
+        assert (before["running"], before["pending"], before["dead"]) == (False, 2, 0)
+        assert before["oldest_seconds"] >= 0
+        assert during["running"]
+        assert not (await relay.health())["running"]
 
 
 class BrokenBroker:
