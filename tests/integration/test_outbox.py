@@ -164,7 +164,7 @@ class TestRelay:
         """The commit of this process wakes the relay."""
         broker = LedgerBroker()
 
-        async with Relay(outbox, broker, poll_seconds=3600):
+        async with asyncio.timeout(20), Relay(outbox, broker, poll_seconds=3600):
             for number in range(3):
                 broker.taken.clear()
                 await add(outbox, ("a", number))

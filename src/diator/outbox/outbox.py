@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import msgspec
-from sqlalchemy import event as events_of_sqlalchemy
 from sqlalchemy import func, insert, select
+from sqlalchemy.event import listens_for
+from sqlalchemy.orm import Session
 
 from diator.events.message_brokers.encoding import encode
 from diator.messages.headers import outgoing_headers
@@ -95,10 +96,7 @@ class Outbox:
         now = datetime.now(UTC)
         rows = [self._row(event, headers, now) for event in events]
         await session.execute(self._insert, rows)
-        # It hears of savepoints, too, but the commit is always the last.
-        listening = (session.sync_session, "after_commit", self._tell_of_commit)
-        if not events_of_sqlalchemy.contains(*listening):
-            events_of_sqlalchemy.listen(*listening)
+        session.info.setdefault(_WRITTEN, set()).add(self)
 
     async def status(self) -> OutboxStatus:
         """Look how many messages wait, since when, and how many were given up."""
@@ -123,9 +121,6 @@ class Outbox:
         for event in self.committed:
             event.set()
 
-    def _tell_of_commit(self, _session: Any) -> None:
-        self.tell_relays()
-
     def _row(
         self, event: Event, headers: dict[str, str], now: datetime
     ) -> dict[str, Any]:
@@ -143,6 +138,19 @@ class Outbox:
             "payload": bytes(payload),
             "created_at": now,
         }
+
+
+# A listener for each session would cost a tenth of a transaction.
+@listens_for(Session, "after_commit")
+def _tell_of_commit(session: Session) -> None:
+    # It hears of savepoints, too.
+    if session.info and not session.in_nested_transaction():
+        for outbox in session.info.pop(_WRITTEN, ()):
+            outbox.tell_relays()
+
+
+_WRITTEN = "diator_outbox"
+"""Where a session keeps which outboxes its transaction has written to."""
 
 
 class _Body(msgspec.Struct):

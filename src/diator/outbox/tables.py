@@ -74,7 +74,7 @@ class Tables:
             *_message_columns(),
             # None for at once: clocks have no say in the order of new messages.
             Column("available_at", DateTime(timezone=True)),
-            Column("attempts", Integer, nullable=False, default=0),
+            Column("attempts", Integer, nullable=False, server_default="0"),
             Column("last_error", Text),
             sqlite_autoincrement=True,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC
 from uuid import uuid4
@@ -106,7 +107,7 @@ class TestReplay:
         await give_up(outbox, event)
         broker = RecordingBroker()
 
-        async with Relay(outbox, broker, poll_seconds=3600):
+        async with asyncio.timeout(20), Relay(outbox, broker, poll_seconds=3600):
             await OutboxDeadLetters(outbox).replay([str(event.event_id)])
             await broker.asked.wait()
 

@@ -303,7 +303,8 @@ class TestOutage:
 class TestBackground:
     async def test_woken(self, outbox, broker):
         """What this process commits is published at once, without polling."""
-        async with watched(Relay(outbox, broker, poll_seconds=3600)) as relay:
+        relay = watched(Relay(outbox, broker, poll_seconds=3600))
+        async with asyncio.timeout(20), relay:
             for name in ("first", "second"):
                 await waits(relay)
                 broker.asked.clear()
