@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from diator.events.event import Event
 from diator.events.event_handler import EventHandler
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=Event)
 
 
-@dataclass(frozen=True, slots=True)
-class EventBinding:
+class EventBinding(NamedTuple):
     """
     A handler and the type of event that it is bound to.
 
