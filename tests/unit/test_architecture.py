@@ -325,6 +325,20 @@ class TestImport:
 
         assert run.stdout.strip() == "[]"
 
+    def test_standard_library(self):
+        """Of the standard library it takes little that asyncio and msgspec do not."""
+        program = (
+            f"import sys; sys.path.insert(0, {str(SOURCE.parent)!r}); "
+            "import asyncio, msgspec; before = set(sys.modules); import diator; "
+            "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
+        )
+
+        run = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
+
+        assert set(run.stdout.split()) <= {"diator", "dataclasses", "copy"}
+
     def test_public_names(self):
         """All that is public is there, and `__all__` is in order."""
         import diator

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import inspect
 import sys
-from dataclasses import dataclass, field
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, get_origin
 
 from diator.exceptions import UnresolvableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from diator.container.protocol import Factory
     from diator.middlewares.base import Handle
@@ -23,31 +22,40 @@ _DEEPEST = 20
 """Beyond this depth, what is inside gets code of its own: parsers have limits."""
 
 
-@dataclass(kw_only=True)
 class Plan:
     """
     How something is built.
 
-    Attributes:
+    Args:
         build: A class or a function that gives it.
         arguments: How the arguments are built, by the names of the parameters.
         parameters: The parameters that these are for, and their defaults.
         constant: Whether it is the same at every call.
         known: Whether all that it is built from is known beforehand.
         scoped: The resources of the send that it needs.
+
+    Attributes:
         value: What it is at every call, once that is built.
 
     """
 
-    build: Callable[..., Any] = field(kw_only=False)
-    arguments: dict[str, Plan] = field(default_factory=dict[str, Any])
-    parameters: Mapping[str, inspect.Parameter] = field(
-        default_factory=dict[str, inspect.Parameter]
-    )
-    constant: bool = False
-    known: bool = True
-    scoped: set[Any] = field(default_factory=set[Any])
-    value: Any = None
+    def __init__(  # noqa: PLR0913  # as many as there are things to know of it
+        self,
+        build: Callable[..., Any],
+        *,
+        arguments: Mapping[str, Plan] | None = None,
+        parameters: Mapping[str, inspect.Parameter] | None = None,
+        constant: bool = False,
+        known: bool = True,
+        scoped: Iterable[Any] = (),
+    ) -> None:
+        self.build = build
+        self.arguments = arguments or {}
+        self.parameters = parameters or {}
+        self.constant = constant
+        self.known = known
+        self.scoped = frozenset(scoped)
+        self.value: Any = None
 
     def settle(self) -> None:
         """Build everything that is the same at every call."""
