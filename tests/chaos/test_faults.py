@@ -1,0 +1,93 @@
+"""What breaks while all goes on: sessions, connections, silence, slow consumers."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+
+from tests.chaos.application import Settings
+from tests.chaos.ledger import compare
+from tests.chaos.processes import until
+from tests.chaos.world import make_world
+from tests.proxy import Proxy
+
+SECONDS = 300
+ROUNDS = {False: 1, True: 10}
+CLAIM_SECONDS = 2.0
+
+
+async def test_faults(fleet, postgresql, redis_server, tell, is_long):
+    """Whatever breaks and comes back, nothing is lost, and all has its effect once."""
+    proxy = Proxy(redis_server.url)
+    await proxy.start()
+    settings = Settings(
+        database=postgresql.url,
+        redis=proxy.url,
+        facts=1_000_000,  # until it is stopped
+        keys=20,
+        failing=0.02,
+        claim_seconds=CLAIM_SECONDS,
+        pause=0.1,
+    )
+    with make_world(settings, redis_server.url) as world:
+        begin = time.monotonic()
+        writer = fleet.start("write", settings)
+        relays = [fleet.start("relay", settings) for _ in range(2)]
+        consumers = [fleet.start("consume", settings) for _ in range(3)]
+
+        async def recovered() -> None:
+            goal = world.committed_count()
+            await until(
+                lambda: world.effects_count() >= goal, "it has recovered", SECONDS
+            )
+
+        await recovered()
+        for _ in range(ROUNDS[is_long]):
+            world.terminate_sessions()
+            await recovered()
+            proxy.reset()
+            await recovered()
+            proxy.swallows_answers = True
+            await until(
+                lambda: any(relay.has_told("relay failed") for relay in relays),
+                "a relay has noticed that answers are lost",
+            )
+            proxy.swallows_answers = False
+            await recovered()
+            redis_server.pause()
+            before = sum(relay.size_of_log() for relay in relays)
+            await until(
+                lambda: sum(relay.size_of_log() for relay in relays) > before,  # noqa: B023  # used at once
+                "a relay has noticed that Redis is silent",
+            )
+            redis_server.resume()
+            await recovered()
+            slow = random.choice(consumers)
+            slow.send(signal.SIGSTOP)
+            await until(
+                lambda: world.has_heir(CLAIM_SECONDS), "others have its events", SECONDS
+            )
+            slow.send(signal.SIGCONT)
+            await recovered()
+        await fleet.stop(writer)
+        await until(
+            lambda: not world.pending_count() and not world.stuck_count(),
+            "everything is handled",
+            SECONDS,
+        )
+        seconds = time.monotonic() - begin
+        await fleet.stop(*relays, *consumers)
+        arrived = compare(world.committed(), world.arrived())
+        ledger = compare(world.committed(), world.effects())
+        dead = world.dead_count()
+    await proxy.aclose()
+    tell(f"at the broker: {arrived}; {arrived.committed / seconds:,.0f} events/s")
+    tell(f"effects: {ledger}, {dead} dead-lettered")
+
+    assert not arrived.lost
+    assert arrived.reordered == ()
+    assert not ledger.lost
+    assert not ledger.invented
+    assert ledger.duplicated == 0
+    assert dead == 0
