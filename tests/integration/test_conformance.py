@@ -26,7 +26,7 @@ class OnRedis(BrokerConformance):
 
 class TestPubSub(OnRedis):
     def make_broker(self, topic):
-        return RedisMessageBroker(self.url, channel_prefix=topic)
+        return RedisMessageBroker(f"{self.url}?protocol=2", channel_prefix=topic)
 
 
 class TestPubSubWithRESP3(OnRedis):
@@ -45,7 +45,8 @@ class OnStreams(OnRedis):
 
 class TestStreams(OnStreams):
     def make_broker(self, topic):
-        return RedisStreamsBroker(self.url, claim_seconds=CLAIM_SECONDS)
+        url = f"{self.url}?protocol=2"
+        return RedisStreamsBroker(url, claim_seconds=CLAIM_SECONDS)
 
 
 class TestStreamsWithRESP3(OnStreams):

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from diator.events.message_brokers import redis_streams_competing as competing_module
+from diator.events.message_brokers import redis_streams_ordered as ordered_module
 from diator.events.message_brokers import redis_streams_trimming as trimming_module
 from diator.events.message_brokers.protocol import EVENTS, Message
 from diator.events.message_brokers.redis_streams import RedisStreamsBroker
@@ -249,8 +250,11 @@ class TestPublishing:
                 [outcome] = await broker.publish([make_message(2)])
 
                 assert isinstance(outcome, OutOfMemoryError)
-                deliveries = await receive(subscription, 1)
-                await subscription.ack(deliveries)
+                [delivery] = await receive(subscription, 1)
+                with pytest.raises(ConnectionError, match="maxmemory"):
+                    await subscription.dead_letter(delivery, "bad")
+                assert (await client.xpending("diator:events", "g"))["pending"] == 1
+                await subscription.ack([delivery])
                 assert (await client.xpending("diator:events", "g"))["pending"] == 0
 
     async def test_minimal_access(self, redis_url, redis_client):
@@ -482,6 +486,58 @@ class TestMembers:
         assert numbers(received) == [*range(51)]
 
 
+class TestAnswersThatCameToNobody:
+    async def test_taken_up(self, partitioned, redis_client):
+        """What Redis gave to a connection that is gone comes before what is newer."""
+        async with partitioned.subscribe([EVENTS], group="g") as owner:
+            await partitioned.publish([make_message(0, key="a")])
+            first = await receive(owner, 1)
+            stream = first[0].receipt.stream
+            await partitioned.publish([make_message(n, key="a") for n in range(1, 6)])
+            await redis_client.xreadgroup("g", "owner", {stream: ">"}, count=2)
+
+            received = await receive(owner, 5)
+
+        assert numbers(received) == [*range(1, 6)]
+
+    async def test_not_confused_with_what_is_acknowledged(self, partitioned):
+        """What is acknowledged while Redis answers is not taken for missing."""
+        async with partitioned.subscribe([EVENTS], group="g") as owner:
+            await partitioned.publish([make_message(0, key="a")])
+            first = await receive(owner, 1)
+            await partitioned.publish([make_message(1, key="a")])
+            acknowledge_after_next_answer(owner, first)
+
+            [second] = await receive(owner, 1)
+
+        assert (numbers([second]), second.attempt) == ([1], 1)
+
+    async def test_many(self, partitioned, monkeypatch):
+        """What was left is taken up page by page, and all in order."""
+        monkeypatch.setattr(ordered_module, "PAGE", 7)
+        await partitioned.publish([make_message(n, key="a") for n in range(40)])
+        async with partitioned.subscribe([EVENTS], group="g") as owner:
+            await receive(owner, 30)
+
+        async with partitioned.subscribe([EVENTS], group="g") as owner:
+            received = await receive(owner, 40)
+
+        assert numbers(received) == [*range(40)]
+
+    async def test_nobody_waits_any_more(self, proxy):
+        """A failure that nobody waits for is over when the member leaves."""
+        async with (
+            open_broker(proxy.url) as broker,
+            broker.subscribe([EVENTS], group="g") as subscription,
+        ):
+            receiving = asyncio.create_task(subscription.receive(1))
+            await asyncio.sleep(0.05)  # it is at Redis now, which tells nobody
+            receiving.cancel()
+            proxy.reset()
+            proxy.refuses = True
+            await until(lambda: len(asyncio.all_tasks()) == 1)
+
+
 class TestLoss:
     async def test_told(self, redis_url, redis_client, partitions, caplog):
         """What somebody trimmed before it was acknowledged is told, once."""
@@ -583,10 +639,11 @@ class TestTrimming:
         assert await broker.trim(EVENTS) == 0
         assert await redis_client.xlen("diator:events") == 3
 
-    async def test_resp3(self, redis_url, redis_client, partitions):
+    @pytest.mark.parametrize("protocol", [2, 3])
+    async def test_protocols(self, redis_url, redis_client, partitions, protocol):
         """The answers of RESP3 have another form, and say the same."""
         async with open_broker(
-            f"{redis_url}?protocol=3", partitions=partitions
+            f"{redis_url}?protocol={protocol}", partitions=partitions
         ) as broker:
             await broker.publish(make_messages(10, key="a"))
             async with broker.subscribe([EVENTS], group="g") as subscription:
@@ -820,6 +877,20 @@ class TestConfiguration:
 
         assert asyncio.run(publish_and_close()) == [None, None]
         assert asyncio.run(publish_and_close()) == [None, None]
+
+
+def acknowledge_after_next_answer(subscription, deliveries):
+    """Have it happen between Redis's answer and its arrival."""
+    line = subscription._line
+    ask = line.ask
+
+    async def ask_and_acknowledge(*arguments, **options):
+        line.ask = ask
+        replies = await ask(*arguments, **options)
+        await subscription.ack(deliveries)
+        return replies
+
+    line.ask = ask_and_acknowledge
 
 
 def swallow_once(proxy):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -180,7 +180,7 @@ async def open_connection(pool: ConnectionPool, seconds: float) -> AbstractConne
     is_open = False
     try:
         async with asyncio.timeout(seconds):
-            await connection.connect()  # type: ignore[no-untyped-call]
+            await _heed_cancellation(connection.connect())  # type: ignore[no-untyped-call]
             is_open = True
     except Exception as error:
         raise _in_vain(error, seconds) from error
@@ -234,7 +234,16 @@ async def _make_ready(connection: AbstractConnection, pool: ConnectionPool) -> N
         if not await _is_stale(connection):
             return
         await disconnect(connection)
-    await pool.ensure_connection(connection)
+    await _heed_cancellation(pool.ensure_connection(connection))
+
+
+async def _heed_cancellation(connecting: Awaitable[None]) -> None:
+    """Pass a cancellation on that redis-py swallows while it connects."""
+    task = cast("asyncio.Task[Any]", asyncio.current_task())
+    cancelled_before = task.cancelling()
+    await connecting
+    if task.cancelling() > cancelled_before:
+        raise asyncio.CancelledError
 
 
 async def _is_stale(connection: AbstractConnection) -> bool:
@@ -277,6 +286,14 @@ async def disconnect(connection: AbstractConnection) -> None:
     # A socket of an event loop that was closed cannot even be closed without an error.
     with suppress(Exception):
         await connection.disconnect(nowait=True)
+
+
+async def end_task(task: asyncio.Task[Any]) -> None:
+    """Cancel a task, and wait until it has ended."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()  # nobody waits for it any more
 
 
 async def give_back(connection: AbstractConnection, pool: ConnectionPool) -> None:

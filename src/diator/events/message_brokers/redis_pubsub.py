@@ -13,6 +13,7 @@ from redis.asyncio.connection import AbstractConnection
 
 from diator.events.message_brokers.redis_connections import (
     disconnect,
+    end_task,
     open_connection,
     pack,
 )
@@ -113,7 +114,7 @@ class PubSubSubscription:
     async def aclose(self) -> None:
         """Listen no more."""
         if self._fetching is not None:
-            await _end(self._fetching)
+            await end_task(self._fetching)
             self._fetching = None
         await self._hang_up()
 
@@ -182,7 +183,7 @@ class PubSubSubscription:
 
     async def _hang_up(self) -> None:
         if self._reading is not None:
-            await _end(self._reading)
+            await end_task(self._reading)
             self._reading = None
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -200,10 +201,3 @@ class PubSubSubscription:
                 topic=channel, body=message[3], message_id=message_id, message_type=kind
             )
         )
-
-
-async def _end(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
-    if not task.cancelled():
-        task.exception()  # nobody waits for it any more

@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 
 from diator.events.message_brokers.redis_connections import (
     OwnConnection,
+    end_task,
     exchange,
     pack,
 )
@@ -196,10 +197,7 @@ class StreamSubscription(ABC):
     async def aclose(self) -> None:
         """Give back what is neither acknowledged nor put aside, and disconnect."""
         if self._fetching is not None:
-            self._fetching.cancel()
-            await asyncio.wait([self._fetching])
-            if not self._fetching.cancelled():
-                self._fetching.exception()  # nobody waits for it any more
+            await end_task(self._fetching)
             self._fetching = None
         await self._line.aclose()
         # What cannot be given back now is found by the other members all the same.

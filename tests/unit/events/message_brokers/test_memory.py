@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from diator.events.message_brokers.encoding import encode
 from diator.events.message_brokers.memory import InMemoryMessageBroker
-from diator.events.message_brokers.protocol import Message, MessageBroker
+from diator.events.message_brokers.protocol import EVENTS, Message, MessageBroker
 from diator.exceptions import ConfigurationError, EncodingError
 
 
@@ -27,6 +29,10 @@ def make_message(number):
         message_id=uuid4(),
         payload=Counted(number),
     )
+
+
+def numbers(deliveries):
+    return [msgspec.json.decode(each.body)["payload"]["number"] for each in deliveries]
 
 
 class TestInMemoryMessageBroker:
@@ -117,3 +123,69 @@ class TestGarbage:
         await fail()
 
         assert gc.collect() == 0
+
+
+class TestGroups:
+    async def test_begins_with_what_is_remembered(self):
+        """A new group gets what is remembered of its topics."""
+        broker = InMemoryMessageBroker(keep=2)
+        await broker.publish([make_message(number) for number in range(3)])
+        await broker.publish([msgspec.structs.replace(make_message(3), topic="other")])
+
+        async with broker.subscribe([EVENTS], group="g") as member:
+            [delivery] = await member.receive(10)
+
+        assert numbers([delivery]) == [2]
+
+    async def test_one_member_has_a_key(self):
+        """Messages with the same key go to one member at a time, in their order."""
+        broker = InMemoryMessageBroker()
+        messages = [
+            msgspec.structs.replace(make_message(number), key="ab"[number % 2])
+            for number in range(6)
+        ]
+        await broker.publish(messages)
+        async with (
+            broker.subscribe([EVENTS], group="g") as one,
+            broker.subscribe([EVENTS], group="g") as other,
+        ):
+            first = await one.receive(1)
+            second = await other.receive(10)
+            assert (numbers(first), numbers(second)) == ([0], [1, 3, 5])
+            await one.nack(first)
+            again = await other.receive(1)
+            assert numbers(again) == [0]
+            waiting = asyncio.create_task(one.receive(10))
+            await asyncio.sleep(0)
+            assert not waiting.done()
+
+            await other.ack(again)
+
+            assert numbers(await waiting) == [2, 4]
+
+    async def test_settled_too_late(self):
+        """What was given back when a member left is not its to settle any more."""
+        broker = InMemoryMessageBroker()
+        await broker.publish([make_message(1)])
+        async with broker.subscribe([EVENTS], group="g") as left:
+            deliveries = await left.receive(1)
+        async with broker.subscribe([EVENTS], group="g") as member:
+            [again] = await member.receive(1)
+
+            await left.ack(deliveries)
+            await left.nack(deliveries)
+            await left.dead_letter(deliveries[0], "too late")
+
+            assert await broker.dead_letters(EVENTS, "g").list() == []
+            await member.nack([again])
+            [again] = await member.receive(1)
+            assert again.attempt == 3
+
+    async def test_forgotten_for_looking_alone(self):
+        """What is cleared is still delivered."""
+        broker = InMemoryMessageBroker()
+        async with broker.subscribe([EVENTS], group="g") as member:
+            await broker.publish([make_message(1)])
+            broker.clear()
+
+            assert numbers(await member.receive(1)) == [1]
