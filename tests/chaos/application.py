@@ -8,6 +8,7 @@ key, and raises an event for each of them. Who consumes the events takes note of
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import signal
@@ -79,7 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         keys: How many keys there are.
         poisonous: How many events no handler can handle.
         partitions: How many partitions the topic has, None for no order.
-        owned: Which of them are this consumer's.
+        owned: Which of them are this consumer's, None for all.
         failing: Which part of attempts to handle an event fails.
         has_inbox: Whether events are handled once.
         claim_seconds: After how long another consumer may have what one holds.
@@ -93,7 +94,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keys: int
     poisonous: int = 0
     partitions: int | None = None
-    owned: tuple[int, ...] = ()
+    owned: tuple[int, ...] | None = None
     failing: float = 0.0
     has_inbox: bool = True
     claim_seconds: float = 3.0
@@ -119,17 +120,6 @@ class Recorded(NotificationEvent):
     key: str
     number: int
     poisonous: bool
-
-
-class OwnedPartitions:
-    """A broker of which a consumer receives some partitions."""
-
-    def __init__(self, broker, partitions):
-        self.broker = broker
-        self.partitions = partitions
-
-    def subscribe(self, topics, /, *, group):
-        return self.broker.subscribe(topics, group=group, partitions=self.partitions)
 
 
 FACTS_TOGETHER = 10
@@ -188,11 +178,11 @@ class Application:
         return Relay(self.outbox, self.broker, batch_size=BATCH, poll_seconds=0.1)
 
     def consumer(self):
-        owned = self.settings.owned
         return Consumer(
             self.mediator,
-            OwnedPartitions(self.broker, owned) if owned else self.broker,
+            self.broker,
             group=GROUP,
+            partitions=self.settings.owned,
             backoff=Backoff(first=0.02, longest=0.1),
             heartbeat=self.settings.claim_seconds / 4,
         )
@@ -282,6 +272,7 @@ def run(role: str, settings: Settings, log: Path) -> None:
     file = os.open(log, os.O_WRONLY | os.O_APPEND)
     for descriptor in (1, 2):
         os.dup2(file, descriptor)
+    logging.basicConfig()
     asyncio.run(main(role, settings))
 
 

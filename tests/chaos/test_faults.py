@@ -15,6 +15,7 @@ from tests.proxy import Proxy
 SECONDS = 300
 ROUNDS = {False: 1, True: 10}
 CLAIM_SECONDS = 2.0
+SOME = 40  # events, to see that it goes on
 
 
 async def test_faults(fleet, postgresql, redis_server, tell, is_long):
@@ -28,7 +29,7 @@ async def test_faults(fleet, postgresql, redis_server, tell, is_long):
         keys=20,
         failing=0.02,
         claim_seconds=CLAIM_SECONDS,
-        pause=0.1,
+        pause=0.5,
     )
     with make_world(settings, redis_server.url) as world:
         begin = time.monotonic()
@@ -37,7 +38,7 @@ async def test_faults(fleet, postgresql, redis_server, tell, is_long):
         consumers = [fleet.start("consume", settings) for _ in range(3)]
 
         async def recovered() -> None:
-            goal = world.committed_count()
+            goal = world.committed_count() + SOME
             await until(
                 lambda: world.effects_count() >= goal, "it has recovered", SECONDS
             )
