@@ -129,9 +129,11 @@ async def publish(
             for event, result in zip(sent, results, strict=True)
             if result is not None
         )
-    # An error refers to the frame that caught it, which must not refer to the error.
-    del results
-    return failures
+    try:
+        return failures
+    finally:
+        # Errors lead to this frame, which must not lead to them.
+        del failures, results
 
 
 def _unpublished(event: Event, broker: MessageBroker, error: Exception) -> EventError:
