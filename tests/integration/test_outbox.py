@@ -197,6 +197,21 @@ class TestRelay:
         assert quick.published == [("b", 0)]
         assert slow.published == [("a", 0)]
 
+    async def test_emptied_bucket(self, outbox):
+        """A bucket that another relay has emptied meanwhile is left at that."""
+
+        class Emptied:
+            async def read(self, connection, bucket):
+                return []
+
+        broker = LedgerBroker()
+        await add(outbox, ("a", 0))
+        relay = Relay(outbox, broker)
+        relay._work._batches = Emptied()
+
+        assert await relay._work.relay(relay._publish)
+        assert broker.published == []
+
     async def test_many(self, outbox):
         """Relays at work together, with writers, publish everything once, in order."""
         broker = LedgerBroker()

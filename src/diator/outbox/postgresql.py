@@ -78,7 +78,8 @@ class LockedBuckets:
             # None are left where another relay was quicker.
             rows = await self._batches.read(connection, bucket)
             if rows:
-                await self._batches.settle(connection, await publish(rows))
+                outcome = await publish(rows)
+                await self._batches.settle(connection, outcome, bucket)
         return True
 
     async def release(self) -> None:

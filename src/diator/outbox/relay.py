@@ -95,7 +95,7 @@ class Relay:
         self._retry_delay = retry_delay
         is_sqlite = outbox.engine.dialect.name == "sqlite"
         sharing = Lease if is_sqlite else LockedBuckets
-        batches = Batches(outbox.tables, batch_size)
+        batches = Batches(outbox.tables, batch_size, arrays=not is_sqlite)
         self._work = sharing(outbox.engine, outbox.tables, batches)
         self._woken = asyncio.Event()
         self._stopped = asyncio.Event()
