@@ -181,7 +181,7 @@ def test_realistic_command(compare: Compare) -> None:
             ],
             sends=300,
             target=1.2,
-            reached=1.6,
+            reached=1.55,
         ),
         by_hand=send_by_hand,
         diator=mediator.send,

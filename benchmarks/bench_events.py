@@ -113,7 +113,7 @@ def test_two_events(compare: Compare) -> None:
                 ClosedHandler.handle,
             ],
             target=1.6,
-            reached=1.9,
+            reached=1.95,
         ),
         by_hand=send_by_hand,
         diator=mediator.send,

@@ -39,7 +39,7 @@ def test_trivial(compare: Compare) -> None:
             request=REQUEST,
             counted=[EchoHandler.__init__, EchoHandler.handle],
             target=2.0,
-            reached=2.15,
+            reached=2.1,
         ),
         by_hand=send_by_hand,
         diator=mediator.send,

@@ -16,7 +16,7 @@ Send = Callable[[Any], Awaitable[object]]
 
 OVER_LIMIT = "OVER LIMIT"
 
-MARGIN = 0.15
+MARGIN = 0.1
 """How much a ratio may be over what was reached; README.md says how it was found."""
 
 SENDS_COUNTED = 3

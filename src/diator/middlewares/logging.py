@@ -53,7 +53,7 @@ class LoggingMiddleware:
     base, `msgspec.Struct` without `weakref=True`) are not: theirs are the ids that are
     bound around the outermost send.
 
-    Where not even a warning would be written, messages pass it by.
+    Where not even a warning would be written, nothing of all this is done.
 
     Args:
         payload: Whether to log the fields of messages as well, as they are after the
@@ -70,6 +70,8 @@ class LoggingMiddleware:
     async def __call__(self, message: Any, handle: Handle) -> Any:
         """Log the rest of the chain, whose failures pass as they are."""
         logger = get_logger()
+        if not is_enabled(logger, logging.WARNING):
+            return await handle(message)
         ids, tokens = _bind_ids(message)
         started = perf_counter()
         try:
