@@ -52,6 +52,13 @@ MESSAGES = [
     json.loads(file.read_bytes())
     for file in sorted((ROOT / "tests" / "golden").iterdir())
 ]
+OLDER = {
+    "message_type": "notification_event",
+    "message_name": "user.joined.v0",
+    "message_id": "1",
+    "payload": {"meeting": 1, "user": "7"},
+}
+MESSAGES.append(OLDER)
 
 registry = make_registry()
 
@@ -82,13 +89,12 @@ def message(provider: Any) -> Any:
     """Make something that is almost a message, which random bytes seldom are."""
     made = dict(provider.PickValueInList(MESSAGES))
     for _ in range(provider.ConsumeIntInRange(0, 4)):
-        holder = made
-        if provider.ConsumeBool():
-            holder = made.setdefault("payload", {})
-        if isinstance(holder, dict):
-            holder = dict(holder)
-            holder[provider.PickValueInList(NAMES)] = value(provider, 3)
-        made = {**made, "payload": holder} if provider.ConsumeBool() else holder
+        name, new = provider.PickValueInList(NAMES), value(provider, 3)
+        payload = made.get("payload")
+        if provider.ConsumeBool() and isinstance(payload, dict):
+            made["payload"] = {**payload, name: new}
+        else:
+            made[name] = new
     return made
 
 
@@ -114,10 +120,6 @@ def main() -> None:
     corpus = Path(mkdtemp(prefix="diator-fuzz-"))
     for file in (ROOT / "tests" / "golden").iterdir():
         (corpus / file.name).write_bytes(file.read_bytes())
-    (corpus / "older").write_bytes(
-        b'{"message_type":"notification_event","message_name":"user.joined.v0",'
-        b'"message_id":"1","payload":{"meeting":1,"user":"7"}}'
-    )
     atheris.Setup([*sys.argv, str(corpus)], decode)
     atheris.Fuzz()
 

@@ -53,6 +53,7 @@ LEVELS = [
         "diator.messages.headers",
         "diator.messages.received",
         "diator.messages.registry",
+        "diator.messages.setting",
         "diator.own_events",
         "diator.middlewares.base",
         "diator.middlewares.building",

@@ -66,9 +66,9 @@ class Consumer:
         unknown: What becomes of messages of types that are not in the registry:
             `dead-letter` puts them aside, so that none is lost by an oversight; `skip`
             passes over them, for topics that are shared with what others need.
-        heartbeat: After how many seconds, and how often from then on, the broker is
-            told that a message is still being handled; at most a third of what the
-            broker waits for that.
+        heartbeat: Every how many seconds the broker is told which messages are still
+            held; at most a third of what it waits for that, which are 30 s with
+            Redis Streams.
         drain_timeout: How many seconds what is being handled has to finish when the
             consumer stops. 20 are less than the 30 after which Kubernetes kills.
 

@@ -37,6 +37,22 @@ To tell the broker is a matter of milliseconds, and where it cannot be told it d
 again.
 """
 
+GATHERING_SECONDS = 0.002
+"""
+For how long what was handled waits for more of it, to be acknowledged together.
+
+Longer than a broker takes to answer, and shorter than anybody notices. A message that
+is the only one does not wait.
+"""
+
+BATCHES = 4
+"""
+In how many parts what may be held is received, and acknowledged.
+
+With one message less, and one message more, each time, the broker would be asked as
+often as there are messages: half of the throughput.
+"""
+
 MAX_SHOWN = 200  # Names and ids in logs are no longer; others may be anything.
 
 
@@ -117,6 +133,7 @@ class Consumption:
         self._open = subscribe
         self._dispatch = dispatch
         self._settings = settings
+        self._batch = max(1, settings.prefetch // BATCHES)
         self._counters = counters
         self._stopping = asyncio.Event()
         # Whether a message that is cancelled now was so by the consumer.
@@ -142,10 +159,8 @@ class Consumption:
 
     async def run(self) -> None:
         """Receive and handle, until it is to stop; then finish."""
-        runner: Any = asyncio.current_task()
-        self._runner = runner
-        self._cancelled_before = runner.cancelling()
         self._context = copy_context()
+        self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
             if not await self._subscribe(stack):
                 return
@@ -184,7 +199,7 @@ class Consumption:
     async def _receive(self) -> None:
         failures = 0
         while True:
-            while len(self._held) >= self._settings.prefetch:
+            while len(self._held) + self._batch > self._settings.prefetch:
                 self._room.clear()
                 await self._room.wait()
             try:
@@ -208,11 +223,11 @@ class Consumption:
 
     def _start(self) -> None:
         while len(self._tasks) < self._settings.concurrency:
-            held = self._lanes.take()
+            held = None if self._stopping.is_set() else self._lanes.take()
             if held is None:
                 break
             # Each in a context of its own, so that none finds what another left there.
-            held.task = asyncio.create_task(
+            held.task = self._loop.create_task(
                 self._handle(held), context=self._context.copy()
             )
             self._tasks.add(held.task)
@@ -225,8 +240,7 @@ class Consumption:
         finally:
             self._tasks.discard(held.task)
             self._lanes.leave(held.lane)
-            if not self._stopping.is_set():
-                self._start()
+            self._start()
 
     async def _try(self, held: Held) -> None:
         if held.attempt > self._settings.max_attempts:
@@ -278,7 +292,12 @@ class Consumption:
         return None
 
     async def _forget_cancellation(self, held: Held) -> None:
-        """Forget what a handler did to its task, which may be raised only now."""
+        """
+        Forget what a handler did to its task, which may be raised only now.
+
+        Where a program ends, and cancels all tasks, the consumer has its turn meanwhile
+        and says so.
+        """
         task: Any = held.task
         while task.cancelling():
             task.uncancel()
@@ -289,12 +308,8 @@ class Consumption:
                     raise
 
     def _is_cancelled(self, held: Held) -> bool:
-        """Tell whether it is the consumer that cancels, or who cancels the consumer."""
-        return (
-            self._is_giving_up
-            or (held.is_pausing and self._stopping.is_set())
-            or self._runner.cancelling() > self._cancelled_before
-        )
+        """Tell whether it is the consumer that cancels, and not the handler."""
+        return self._is_giving_up or (held.is_pausing and self._stopping.is_set())
 
     def _is_worthwhile(self, failure: BaseException, attempt: int) -> bool:
         if attempt >= self._settings.max_attempts:
@@ -322,6 +337,8 @@ class Consumption:
                 self._unacknowledged.clear()
                 await self._unacknowledged.wait()
                 continue
+            if len(self._handled) < min(self._batch, len(self._held)):
+                await asyncio.sleep(GATHERING_SECONDS)
             handled, self._handled = self._handled, []
             deliveries = [held.delivery for held in handled]
             await self._insist(
@@ -361,12 +378,9 @@ class Consumption:
         self._room.set()
 
     async def _extend(self) -> None:
-        known: set[Held] = set()
         while True:
             await asyncio.sleep(self._settings.heartbeat)
-            # What is new here was delivered less than a heartbeat ago.
-            deliveries = [held.delivery for held in known & self._held]
-            known = set(self._held)
+            deliveries = [held.delivery for held in self._held]
             if deliveries:
                 try:
                     await self._subscription.extend(deliveries)
@@ -376,8 +390,7 @@ class Consumption:
     # --- Ending ---
 
     async def _drain(self) -> None:
-        """Let what is being handled finish, and begin nothing."""
-        self._lanes.clear()
+        """Let what is being handled finish; nothing more begins."""
         for held in self._held:
             if held.is_pausing and held.task is not None:
                 held.task.cancel()
@@ -390,7 +403,7 @@ class Consumption:
         extending: asyncio.Task[None],
         acknowledging: asyncio.Task[None],
     ) -> None:
-        self._lanes.clear()
+        # Where it was cancelled, nothing more is to begin, either.
         self._stopping.set()
         try:
             await _cancel(receiving, extending, *self._tasks)

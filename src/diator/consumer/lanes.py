@@ -43,9 +43,3 @@ class Lanes(Generic[T]):
             self._ready.append(self._lanes[lane].popleft())
         else:
             del self._lanes[lane]
-
-    def clear(self) -> None:
-        """Forget what waits."""
-        self._ready.clear()
-        for waiting in self._lanes.values():
-            waiting.clear()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from diator.messages.setting import Setting
+
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
 CORRELATION_ID = "correlation_id"
 CAUSATION_ID = "causation_id"
@@ -22,8 +24,7 @@ def outgoing_headers() -> dict[str, str]:
     return _headers.get() or {}
 
 
-@contextmanager
-def sending_headers(headers: Mapping[str, str]) -> Generator[None]:
+def sending_headers(headers: Mapping[str, str]) -> AbstractContextManager[None]:
     """
     Add headers to all messages that are published inside.
 
@@ -31,8 +32,4 @@ def sending_headers(headers: Mapping[str, str]) -> Generator[None]:
         headers: They take the place of those of the same names outside.
 
     """
-    token = _headers.set({**outgoing_headers(), **headers})
-    try:
-        yield
-    finally:
-        _headers.reset(token)
+    return Setting(_headers, {**outgoing_headers(), **headers})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from diator.messages.setting import Setting
+
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from contextlib import AbstractContextManager
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +40,6 @@ def received_message() -> Received | None:
     return _received.get()
 
 
-@contextmanager
-def handling(received: Received) -> Generator[None]:
+def handling(received: Received) -> AbstractContextManager[None]:
     """Say what is being handled inside."""
-    token = _received.set(received)
-    try:
-        yield
-    finally:
-        _received.reset(token)
+    return Setting(_received, received)

@@ -8,14 +8,20 @@ from typing import Any
 
 import pytest
 
-from diator import Mediator
+from diator import EventEmitter, Mediator
 from diator.consumer.consumer import Consumer
+from diator.events.message_brokers.memory import InMemoryMessageBroker
 from diator.exceptions import ConfigurationError, InUseError
 from tests.unit.consumer.fake_broker import FakeBroker
-from tests.unit.consumer.service import Service
+from tests.unit.consumer.service import AT_ONCE, Service
 from tests.unit.fakes import FakeBroker as PublishingBroker
 from tests.unit.fakes import pause
-from tests.unit.messages.fake_messages import CountRooms, OpenRoom, StockChanged
+from tests.unit.messages.fake_messages import (
+    CountRooms,
+    OpenRoom,
+    StockChanged,
+    make_registry,
+)
 
 
 class TestRun:
@@ -107,6 +113,30 @@ class TestRun:
             await service.broker.settled()
 
         assert service.handled == [7]
+
+
+class TestInMemory:
+    async def test_within_one_process(self):
+        """The broker in memory serves a test of a whole service."""
+        broker = InMemoryMessageBroker()
+        emitter = EventEmitter(message_broker=broker, registry=make_registry())
+        mediator = Mediator(event_emitter=emitter)
+        handled: list[OpenRoom] = []
+
+        @mediator.handles(OpenRoom)
+        async def handle(request: OpenRoom) -> None:
+            handled.append(request)
+            if len(handled) == 1:
+                raise ConnectionError
+            done.set()
+
+        done = asyncio.Event()
+        async with Consumer(mediator, broker, group="rooms", backoff=AT_ONCE):
+            await mediator.post(OpenRoom(name="attic"))
+            async with asyncio.timeout(10):
+                await done.wait()
+
+        assert handled == [OpenRoom(name="attic")] * 2
 
 
 class TestTopics:

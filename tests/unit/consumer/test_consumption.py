@@ -426,6 +426,41 @@ class TestSettling:
         assert len(service.broker.ids) == 100
         assert len(service.broker.acknowledged) < 10
 
+    async def test_gathering(self, monkeypatch):
+        """While others are held, what was handled waits a little for company."""
+        monkeypatch.setattr(consumption, "GATHERING_SECONDS", 0.05)
+        service = Service(concurrency=2)
+        for user_id in range(100):
+            service.put(user_id)
+        await service.consume()
+
+        assert len(service.broker.acknowledged) <= 5
+
+    async def test_room(self):
+        """It asks for more when there is room for several, and not for each one."""
+        service = Service(prefetch=40, concurrency=40)
+        gate = asyncio.Semaphore(0)
+
+        async def wait(event: UserJoined) -> None:
+            await gate.acquire()
+
+        service.on_joined = wait
+        for user_id in range(60):
+            service.put(user_id)
+        async with service.consumer():
+            gate.release()
+            await service.broker.until(lambda: len(service.broker.ids) == 1)
+            await pause(20)
+            assert service.broker.limits == [40]
+            for _ in range(9):
+                gate.release()
+            await service.broker.until(lambda: len(service.broker.limits) == 2)
+            for _ in range(50):
+                gate.release()
+            await service.broker.settled()
+
+        assert service.broker.limits[1] == 10
+
     async def test_heartbeat(self):
         """While a message is handled, or waits for its next attempt, others wait."""
         service = Service(heartbeat=0.001, backoff=NEVER)
@@ -444,6 +479,15 @@ class TestSettling:
             await service.broker.until(lambda: "7" in service.broker.ids)
 
         assert service.broker.given_back == ["8"]
+
+    async def test_heartbeat_of_nothing(self):
+        """Where nothing is held, the broker need not be told of it."""
+        service = Service(heartbeat=0.0001)
+
+        async with service.consumer():
+            await asyncio.sleep(0.01)  # that nothing happens cannot be awaited
+
+        assert service.broker.extended == []
 
     @pytest.mark.parametrize("error", [ConnectionError(), TimeoutError(), KeyError()])
     @pytest.mark.parametrize("method", ["receive", "ack", "dead_letter"])
@@ -637,6 +681,9 @@ class TestEnd:
             assert "7" in left
         if method == "dead_letter":
             assert "dead" in left
+        # Of what was decided the broker may know already.
+        given_back = {"ack": ["8"], "nack": [], "dead_letter": ["7", "8"]}
+        assert sorted(service.broker.given_back) == given_back[method]
         assert not service.broker.unsettled
 
 
@@ -672,6 +719,29 @@ class TestCancellation:
 
         await service.consume()
         assert set(service.handled) == set(range(6))
+
+    async def test_with_everything_else(self):
+        """Where a program ends, and cancels all tasks, no handler is called again."""
+        service = Service()
+        blocking = Blocking()
+        handlers: list[Any] = []
+
+        async def block(event: UserJoined) -> None:
+            handlers.append(asyncio.current_task())
+            await blocking(event)
+
+        service.on_joined = block
+        service.put(7)
+        consumer = service.consumer()
+        running = asyncio.create_task(consumer.run())
+        await blocking.until(1)
+        for task in (*handlers, running):
+            task.cancel()
+        await asyncio.wait([running])
+
+        assert (blocking.entered, blocking.left) == ([7], [])
+        assert (await consumer.health())["retried"] == 0
+        assert [each.message_id for each in service.broker.waiting] == ["7"]
 
     async def test_together_with_the_handler(self):
         """Nor is anything lost where handlers cancel themselves at the same time."""

@@ -42,19 +42,6 @@ class TestLanes:
         lanes.add("d", 1)
         assert taken(lanes) == ["d"]
 
-    def test_clear(self):
-        """What waits can be forgotten; who has the turn leaves as usual."""
-        lanes = Lanes()
-        for item in "abc":
-            lanes.add(item, 1)
-        lanes.add("x", None)
-        lanes.take()
-        lanes.clear()
-
-        lanes.leave(1)
-
-        assert taken(lanes) == []
-
     @given(
         st.lists(st.tuples(st.integers(), st.sampled_from([None, 1, 2, 3]))),
         st.randoms(),
