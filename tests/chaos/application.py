@@ -48,7 +48,9 @@ from diator.outbox.tables import Tables
 
 TOPIC = "facts"
 GROUP = "clerks"
-READY = "ready"
+READY = "ready to be killed"
+
+logger = logging.getLogger("application")
 
 metadata = MetaData()
 tables = Tables(metadata)
@@ -152,9 +154,7 @@ class Application:
         self.outbox = Outbox(self.engine, registry, tables=tables)
         emitter = EventEmitter(message_broker=self.broker, registry=registry)
         self.mediator = Mediator(event_emitter=emitter)
-        self.mediator.container.scoped(
-            AsyncSession, async_sessionmaker(self.engine)
-        )
+        self.mediator.container.scoped(AsyncSession, async_sessionmaker(self.engine))
         transaction = TransactionMiddleware(begin)
         self.mediator.use(transaction)
         self.mediator.use(OutboxMiddleware(self.outbox))
@@ -219,19 +219,21 @@ class Application:
                     following[key] = end
                     await asyncio.sleep(self.settings.pause)
             except DBAPIError as error:
-                # Nobody knows whether it was committed.
-                print(type(error).__name__, flush=True)
+                logger.warning(
+                    "nobody knows what was committed: %s", type(error).__name__
+                )
                 unknown = True
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def read_following(self, keys):
         last = (
-            select(facts.c.key, func.max(facts.c.number) + 1)
+            select(facts.c.key, (func.max(facts.c.number) + 1).label("following"))
             .where(facts.c.key.in_(keys))
             .group_by(facts.c.key)
         )
         async with self.engine.connect() as connection:
-            return {key: number for key, number in await connection.execute(last)}
+            rows = await connection.execute(last)
+            return {row.key: row.following for row in rows}
 
 
 def begin(session: AsyncSession):
@@ -261,9 +263,13 @@ def stop_on_sigterm(stop):
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
 
 
+def tell_ready():
+    logger.warning(READY)
+
+
 async def serve(service):
     stop_on_sigterm(service.stop)
-    print(READY, flush=True)
+    tell_ready()
     await service.run()
 
 
@@ -286,12 +292,12 @@ async def main(role, settings):
                 await serve(application.consumer())
             case "write":
                 stop_on_sigterm(asyncio.current_task().cancel)
-                print(READY, flush=True)
+                tell_ready()
                 with suppress(asyncio.CancelledError):
                     await application.write()
             case "both":
                 async with application.relay():
-                    print(READY, flush=True)
+                    tell_ready()
                     await application.write()
     finally:
         await application.broker.aclose()

@@ -56,7 +56,7 @@ class Process:
     def is_ready(self) -> bool:
         if self.has_ended and self.exit_code:
             raise AssertionError(self.told())
-        return READY in self.log.read_text().splitlines()
+        return self.has_told(READY)
 
     def size_of_log(self) -> int:
         return self.log.stat().st_size

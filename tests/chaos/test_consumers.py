@@ -32,7 +32,9 @@ CONSUMERS = 3
 
 
 @pytest.mark.parametrize("partitions", [None, PARTITIONS], ids=["shared", "owned"])
-async def test_killed(fleet, postgresql, redis_server, tell, is_long, partitions):
+async def test_killed(  # noqa: PLR0913, PLR0917  # fixtures
+    fleet, postgresql, redis_server, tell, is_long, partitions
+):
     """
     All has its effect once, and what nobody can handle is put aside.
 

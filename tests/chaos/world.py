@@ -52,7 +52,7 @@ class World:
     def __init__(self, settings: Settings, redis_url: str | None = None) -> None:
         self.settings = settings
         self._engine = create_engine(settings.database.replace("+aiosqlite", ""))
-        # Redis may be away; who asks is to hear of it.
+        # Where Redis is away, who asks is to hear of it.
         self._redis = redis.Redis.from_url(
             redis_url or settings.redis, socket_timeout=5, retry=Retry(NoBackoff(), 0)
         )
@@ -139,7 +139,7 @@ class World:
             return False
 
     def has_heir(self, seconds: float) -> bool:
-        """Tell whether a consumer was silent for so long that others have its events."""
+        """Tell whether a consumer is silent for so long, and others have its events."""
         return any(
             consumer["idle"] > seconds * 1_000 and not consumer["pending"]
             for stream in self._streams
