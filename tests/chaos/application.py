@@ -128,6 +128,7 @@ FACTS_TOGETHER = 10
 """How many facts a command records, in one transaction."""
 
 WRITERS = 4
+CONCURRENCY = 16
 BATCH = 200
 PAUSE_SECONDS = 0.1
 
@@ -135,7 +136,8 @@ PAUSE_SECONDS = 0.1
 class Application:
     def __init__(self, settings):
         self.settings = settings
-        self.engine = create_async_engine(settings.database)
+        # As many as are at work at once, for to connect takes longer than most work.
+        self.engine = create_async_engine(settings.database, pool_size=CONCURRENCY)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         if self.is_sqlite:
             events_of_sqlalchemy.listen(self.engine.sync_engine, "connect", set_pragmas)
@@ -183,6 +185,7 @@ class Application:
             self.broker,
             group=GROUP,
             partitions=self.settings.owned,
+            concurrency=CONCURRENCY,
             backoff=Backoff(first=0.02, longest=0.1),
             heartbeat=self.settings.claim_seconds / 4,
         )

@@ -58,9 +58,6 @@ class Process:
             raise AssertionError(self.told())
         return self.has_told(READY)
 
-    def size_of_log(self) -> int:
-        return self.log.stat().st_size
-
     def has_told(self, text: str) -> bool:
         return text in self.log.read_text()
 
