@@ -178,8 +178,12 @@ class TestWire:
             b"dead:stream": b"diator:events",
             b"dead:entry": entry_id,
         }
-        [letter] = await broker.dead_letters(EVENTS, "g").list()
+        letters = broker.dead_letters(EVENTS, "g")
+        [letter] = await letters.list()
         assert began < letter.died_at < began + timedelta(seconds=PATIENCE)
+        await letters.replay([letter.letter_id])
+        _, (_, replayed) = await redis_client.xrange("diator:events")
+        assert replayed == entry
 
 
 class TestPublishing:
@@ -484,6 +488,7 @@ class TestMembers:
             received += await receive(owner, 48)
 
         assert numbers(received) == [*range(51)]
+        assert received[-1].attempt == 1  # it was not taken for one that was left
 
 
 class TestAnswersThatCameToNobody:
@@ -506,11 +511,41 @@ class TestAnswersThatCameToNobody:
             await partitioned.publish([make_message(0, key="a")])
             first = await receive(owner, 1)
             await partitioned.publish([make_message(1, key="a")])
-            acknowledge_after_next_answer(owner, first)
+            during_next_answer(owner, owner.ack(first))
 
             [second] = await receive(owner, 1)
 
         assert (numbers([second]), second.attempt) == ([1], 1)
+
+    async def test_not_confused_by_what_is_acknowledged_next(self, partitioned):
+        """The same holds for what is acknowledged while it is looked into."""
+        async with partitioned.subscribe([EVENTS], group="g") as owner:
+            await partitioned.publish([make_message(n, key="a") for n in range(2)])
+            one, other = await receive(owner, 2)
+            await partitioned.publish([make_message(2, key="a")])
+            during_next_answer(owner, owner.ack([one]), owner.ack([other]))
+
+            [third] = await receive(owner, 1)
+
+        assert (numbers([third]), third.attempt) == ([2], 1)
+
+    async def test_in_order_with_what_is_given_back(
+        self, partitioned, redis_client, monkeypatch
+    ):
+        """What is given back while others are taken up is put before them."""
+        monkeypatch.setattr(ordered_module, "PAGE", 2)
+        async with partitioned.subscribe([EVENTS], group="g") as owner:
+            await partitioned.publish([make_message(n, key="a") for n in range(6)])
+            first = await receive(owner, 1)
+            stream = first[0].receipt.stream
+            await redis_client.xreadgroup("g", "owner", {stream: ">"}, count=5)
+            owner._lose_touch()
+            # The first answer says which there are, the second gives them.
+            during_next_answer(owner, asyncio.sleep(0), owner.nack(first))
+
+            received = await receive(owner, 6)
+
+        assert numbers(received) == [*range(6)]
 
     async def test_many(self, partitioned, monkeypatch):
         """What was left is taken up page by page, and all in order."""
@@ -559,6 +594,32 @@ class TestLoss:
             assert "messages_lost" in record.getMessage()
             assert record.diator["number"] == 4
             assert (await redis_client.xpending(stream, "g"))["pending"] == 0
+
+    async def test_told_after_a_crash(self, broker, redis_client, caplog):
+        """What a member that crashed had is told of if it is not there any more."""
+        await broker.publish(make_messages(5))
+        async with (
+            broker.subscribe([EVENTS], group="g") as crashed,
+            broker.subscribe([EVENTS], group="g") as other,
+        ):
+            await receive(crashed, 5)
+            await redis_client.xtrim("diator:events", maxlen=2, approximate=False)
+            with caplog.at_level(logging.ERROR, "diator"):
+                received = await receive(other, 2)
+
+        assert numbers(received) == [3, 4]
+        assert sum(record.diator["number"] for record in caplog.records) == 3
+
+    async def test_told_when_leaving(self, broker, redis_client, caplog):
+        """What is not there any more when a member leaves is told of, too."""
+        await broker.publish(make_messages(5))
+        async with broker.subscribe([EVENTS], group="g") as subscription:
+            await receive(subscription, 5)
+            await redis_client.xtrim("diator:events", maxlen=2, approximate=False)
+            caplog.set_level(logging.ERROR, "diator")
+
+        [record] = caplog.records
+        assert record.diator["number"] == 3
 
     @pytest.mark.parametrize("command", ["del", "flushall", "xgroup"])
     async def test_group_deleted(
@@ -879,18 +940,20 @@ class TestConfiguration:
         assert asyncio.run(publish_and_close()) == [None, None]
 
 
-def acknowledge_after_next_answer(subscription, deliveries):
-    """Have it happen between Redis's answer and its arrival."""
+def during_next_answer(subscription, *calls):
+    """Have something happen between Redis's answer and its arrival, each time one."""
     line = subscription._line
     ask = line.ask
+    left = list(calls)
 
-    async def ask_and_acknowledge(*arguments, **options):
-        line.ask = ask
+    async def ask_and_call(*arguments, **options):
         replies = await ask(*arguments, **options)
-        await subscription.ack(deliveries)
+        await left.pop(0)
+        if not left:
+            line.ask = ask
         return replies
 
-    line.ask = ask_and_acknowledge
+    line.ask = ask_and_call
 
 
 def swallow_once(proxy):
