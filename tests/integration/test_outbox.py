@@ -156,7 +156,7 @@ class TestRelay:
         await relay_all(outbox, broker)
 
         assert before == {("a", 0), ("b", 0)}
-        assert letter.last_error == "ValueError: refused"
+        assert letter.cause == "ValueError: refused"
         assert letter.attempts == 2
         assert broker.published[-2:] == [("a", 2), ("a", 1)]
 
