@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.chaos.application import READY, Settings, run
 
-POLL_SECONDS = 0.01
+POLL_SECONDS = 0.05
 START_SECONDS = 60  # of a busy machine
 STOP_SECONDS = 30
 TOLD_CHARACTERS = 2_000
