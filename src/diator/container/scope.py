@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from diator.container.protocol import Container, Factory
+    from diator.events.collector import Collector
 
 T = TypeVar("T")
 
@@ -44,6 +45,16 @@ def current_scope() -> Scope:
     return collector.scope
 
 
+def is_in_transaction() -> bool:
+    """Tell whether a transaction runs in the scope around here, if there is one."""
+    collector: Collector | None = collecting()
+    while collector is not None:
+        if collector.scope is not None:
+            return collector.scope.transactions > 0
+        collector = enclosing(collector.outer, collector.owner)
+    return False
+
+
 @asynccontextmanager
 async def own_scope() -> AsyncGenerator[None]:
     """Give what runs inside a scope of its own, apart from that of the send."""
@@ -70,13 +81,25 @@ class Scope:
         container: Builds what is asked for by its type alone.
         factories: How that is built, as far as it is known from other sends.
 
+    Attributes:
+        transactions: How many transactions are running in it.
+
     """
 
-    __slots__ = ("_closed", "_container", "_entered", "_factories", "_lock", "_opened")
+    __slots__ = (
+        "_closed",
+        "_container",
+        "_entered",
+        "_factories",
+        "_lock",
+        "_opened",
+        "transactions",
+    )
 
     def __init__(self, container: Container, factories: dict[Any, Any]) -> None:
         self._container = container
         self._factories = factories
+        self.transactions = 0
         self._closed = False
         self._entered: dict[int, AbstractAsyncContextManager[Any]] = {}
         self._lock = asyncio.Lock()

@@ -56,7 +56,8 @@ class EventMap:
                 of the types derived from it, too.
             handler_type: A class whose `handle` takes such an event.
             concurrent: Run it at the same time as the handlers bound right before and
-                after it that are concurrent as well, in a scope of its own.
+                after it that are concurrent as well, in a scope of its own. Not for
+                events that are handled in a transaction.
 
         Raises:
             BindingError: The type is no event, or the handler cannot handle it, or is

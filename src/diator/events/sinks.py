@@ -6,15 +6,17 @@ import asyncio
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from diator.container.scope import own_scope
+from diator.container.scope import is_in_transaction, own_scope
 from diator.events.collector import Attempt, EmissionCollector, collecting
 from diator.events.event import CommandPosted, ECSTEvent, Event, NotificationEvent
 from diator.exceptions import (
+    ConfigurationError,
     EventError,
     EventHandlingError,
     EventPublishingError,
     EventsError,
 )
+from diator.handler import qualified_name
 from diator.invocation import invocation
 from diator.messages.headers import outgoing_headers
 
@@ -186,11 +188,23 @@ async def _at_the_same_time(step: list[Call], event: Any) -> list[EventError]:
 
 
 async def _apart(handler: Handler, call: Handle, event: Any) -> EventError | None:
-    # A session, say, must not be shared between tasks.
     try:
+        _refuse_in_transaction(handler)
+        # A session, say, must not be shared between tasks.
         with Attempt():
             async with own_scope():
                 await call(event)
     except Exception as error:  # noqa: BLE001  # whatever it is, the others go on
         return handling_failure(event, handler, error)
     return None
+
+
+def _refuse_in_transaction(handler: Handler) -> None:
+    """Refuse to have a handler change what nobody would commit."""
+    if is_in_transaction():
+        msg = (
+            f"{qualified_name(handler)} is bound with concurrent=True and so has a "
+            "scope of its own, outside of the transaction that runs around its event: "
+            "bind it without, or leave the event out of the TransactionMiddleware"
+        )
+        raise ConfigurationError(msg)

@@ -88,9 +88,11 @@ class TransactionMiddleware:
 
     async def _transact(self, begin: Begin, request: Any, handle: Handle) -> Any:
         with Attempt() as attempt:
-            transaction = await current_scope().call(begin)
+            scope = current_scope()
+            transaction = await scope.call(begin)
             await transaction.__aenter__()
             self._running.add(attempt)
+            scope.transactions += 1
             try:
                 response = await handle(request)
             except BaseException as error:
@@ -98,6 +100,7 @@ class TransactionMiddleware:
                 raise
             finally:
                 self._running.discard(attempt)
+                scope.transactions -= 1
             await leave([transaction], None)
         return response
 

@@ -945,3 +945,46 @@ class TestBegin:
         with pytest.raises(FailedError):
             await mediator.send(Inner(fails=True))
         assert database.story == "inner 1, roll back"
+
+
+class TestConcurrentHandlers:
+    async def test_refused(self):
+        """A handler that would run outside of the transaction is refused."""
+        database = Database()
+        mediator = Mediator()
+        mediator.container.scoped(Session, database.open_session)
+        mediator.event_emitter.use(TransactionMiddleware(database.begin))
+        handled = []
+
+        @mediator.handles(Happened, concurrent=True)
+        async def handle_apart(event: Happened) -> None:
+            handled.append(event)
+
+        with pytest.raises(EventsError) as caught:
+            await mediator.event_emitter.emit(Happened())
+
+        [failure] = caught.value.exceptions
+        assert isinstance(failure.__cause__, ConfigurationError)
+        assert "bind it without" in str(failure.__cause__)
+        assert handled == []
+        assert database.story == "begin 1, roll back 1 after EventsError"
+
+    async def test_after_the_transaction(self):
+        """Once the transaction has ended, it is handled."""
+        database = Database()
+        mediator = Mediator()
+        mediator.container.scoped(Session, database.open_session)
+        mediator.use(TransactionMiddleware(database.begin))
+        handled = []
+
+        @mediator.handles(Outer)
+        async def raise_event(request: Outer) -> None:
+            collect(Happened())
+
+        @mediator.handles(Happened, concurrent=True)
+        async def handle_apart(event: Happened) -> None:
+            handled.append(event)
+
+        await mediator.send(Outer())
+
+        assert len(handled) == 1
