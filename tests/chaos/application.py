@@ -84,7 +84,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         partitions: How many partitions the topic has, None for no order.
         owned: Which of them are this consumer's, None for all.
         failing: Which part of attempts to handle an event fails.
-        has_inbox: Whether events are handled once.
         claim_seconds: After how long another consumer may have what one holds.
         pause: For how many seconds a writer rests after each command.
 
@@ -98,7 +97,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     partitions: int | None = None
     owned: tuple[int, ...] | None = None
     failing: float = 0.0
-    has_inbox: bool = True
     claim_seconds: float = 3.0
     pause: float = 0.0
 
@@ -161,8 +159,7 @@ class Application:
         self.mediator.use(transaction)
         self.mediator.use(OutboxMiddleware(self.outbox))
         emitter.use(transaction)
-        if settings.has_inbox:
-            emitter.use(InboxMiddleware(tables))
+        emitter.use(InboxMiddleware(tables))
         self.mediator.handles(Record)(record)
         self.mediator.handles(Recorded)(self.take_note)
 
