@@ -143,7 +143,6 @@ class Application:
         self.broker = RedisStreamsBroker(
             settings.redis,
             partitions=None if partitions is None else {TOPIC: partitions},
-            timeout=2.0,
             claim_seconds=settings.claim_seconds,
             require_durable=True,
         )

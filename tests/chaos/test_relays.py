@@ -6,7 +6,7 @@ import random
 import time
 from dataclasses import dataclass
 
-from tests.chaos.application import Settings
+from tests.chaos.application import BATCH, Settings
 from tests.chaos.ledger import compare
 from tests.chaos.processes import until
 from tests.chaos.world import make_world
@@ -77,3 +77,6 @@ async def test_postgresql(fleet, postgresql, redis_server, tell, is_long):
     assert not ledger.lost
     assert not ledger.invented
     assert ledger.reordered == ()
+    # Each relay that was interrupted has published one batch again, at most.
+    interrupted = size.relay_kills + size.redis_kills * RELAYS
+    assert ledger.duplicated <= interrupted * BATCH
