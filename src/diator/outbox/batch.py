@@ -65,12 +65,15 @@ class Outcome:
 
     Attributes:
         published: The `seq` of each message that the broker has taken.
-        failures: Those that it has not taken, each the first one with its key.
+        failures: Those that it has refused, each the first one with its key.
+        outage: Why the others were not taken, which says nothing about them; to be
+            raised once the rest is settled.
 
     """
 
     published: Sequence[int]
     failures: Sequence[Failure]
+    outage: Exception | None = None
 
 
 Publish = Callable[[Sequence[Any]], Awaitable[Outcome]]

@@ -68,7 +68,11 @@ class LockedBuckets:
         Returns:
             Whether there may be more to do at once.
 
+        Raises:
+            ConnectionError: The broker cannot be reached, or was lost on the way.
+
         """
+        outage: Exception | None = None
         async with self._engine.begin() as connection:
             parameters = {"now": datetime.now(UTC), "last": self._last}
             bucket = await connection.scalar(self._lock, parameters)
@@ -80,6 +84,9 @@ class LockedBuckets:
             if rows:
                 outcome = await publish(rows)
                 await self._batches.settle(connection, outcome, bucket)
+                outage = outcome.outage
+        if outage is not None:
+            raise outage
         return True
 
     async def release(self) -> None:

@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 PUBLISH_SECONDS = 30.0
 """After how long a broker that does not answer counts as out of order."""
 
+OUTAGES = (OSError, ConfigurationError)
+"""
+Why a broker may take nothing, whatever the message is.
+
+Of these, `ConnectionError` and `TimeoutError` end by themselves, and a setting is
+mended by somebody. Any other reason is taken for one that lies in the message.
+"""
+
 LONGEST_DELAY_SECONDS = 300.0
 LONGEST_PAUSE_SECONDS = 15.0
 
@@ -51,8 +59,9 @@ class Relay:
     one is, and the others stand by. A message that is published is deleted; if the
     relay is killed in between, it is published again. One that the broker refuses is
     tried again later, and holds back those with the same key; in the end it is given
-    up, see `DeadLetters`. Where the broker as a whole cannot be reached, nothing counts
-    as an attempt.
+    up, see `OutboxDeadLetters`. What is not taken because the broker cannot be reached,
+    or is set up wrongly, waits for as long as that lasts: it does not count as an
+    attempt.
 
     `async with relay:` publishes in the background, and finishes at its end what it has
     begun. A process of its own awaits `run()`.
@@ -181,31 +190,23 @@ class Relay:
                 await self._work.release()
 
     async def _publish(self, rows: Sequence[Any]) -> Outcome:
-        """
-        Publish the messages of rows.
-
-        Raises:
-            ConnectionError: The broker cannot be reached.
-
-        """
+        """Publish the messages of rows, and tell those refused from an outage."""
         results = await self._results([_message(row) for row in rows])
-        errors = [result for result in results if result is not None]
-        if len(errors) == len(rows) and all(
-            isinstance(error, OSError) for error in errors
-        ):
-            msg = f"the message broker cannot be reached: {errors[0]}"
-            raise ConnectionError(msg) from errors[0]
         published: list[int] = []
         failures: list[Failure] = []
+        outage: Exception | None = None
         held_back: set[str] = set()
         for row, error in zip(rows, results, strict=True):
             if error is None:
                 published.append(row.seq)
+                continue
+            if isinstance(error, OUTAGES):
+                outage = outage or _outage(error)
             elif row.key not in held_back:
                 failures.append(self._failure(row, error))
-                if row.key is not None:
-                    held_back.add(row.key)
-        return Outcome(published, failures)
+            if row.key is not None:
+                held_back.add(row.key)
+        return Outcome(published, failures, outage)
 
     async def _results(self, messages: list[Message]) -> list[Exception | None]:
         try:
@@ -232,6 +233,12 @@ class Relay:
             exc_info=error,
         )
         return Failure(row, error, None)
+
+
+def _outage(error: Exception) -> ConnectionError:
+    outage = ConnectionError(f"the message broker cannot be reached: {error}")
+    outage.__cause__ = error
+    return outage
 
 
 def _message(row: Any) -> Message:

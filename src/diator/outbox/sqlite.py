@@ -80,6 +80,9 @@ class Lease:
         Returns:
             Whether there may be more to do at once.
 
+        Raises:
+            ConnectionError: The broker cannot be reached, or was lost on the way.
+
         """
         if not await uninterrupted(self._hold()):
             return False
@@ -88,6 +91,8 @@ class Lease:
             return False
         outcome = await publish(rows)
         await uninterrupted(self._settle(outcome))
+        if outcome.outage is not None:
+            raise outcome.outage
         return True
 
     async def release(self) -> None:

@@ -248,7 +248,10 @@ class BrokenBroker:
 
 
 class TestOutage:
-    @pytest.mark.parametrize("error", [ConnectionError("down"), TimeoutError("slow")])
+    @pytest.mark.parametrize(
+        "error",
+        [ConnectionError("down"), TimeoutError("slow"), ConfigurationError("wrong")],
+    )
     async def test_no_attempt(self, outbox, broker, error):
         """Where the broker cannot be reached, nothing counts as an attempt."""
         broker.outage = error
@@ -281,13 +284,47 @@ class TestOutage:
             await relay_all(outbox, Silent())
 
     async def test_in_part(self, outbox, broker):
-        """A connection that is lost on the way counts for what was not taken."""
-        broker.refused = {"second": ConnectionError("lost")}
-        await commit(outbox, *moved("first", "second"))
+        """What was taken is gone, what was refused counts, and the rest waits."""
+        broker.refused = {
+            "third": ValueError("odd"),
+            "fourth": ConnectionError("lost"),
+        }
+        await commit(outbox, *moved("first", "second", "third", "fourth"))
 
-        await relay_all(outbox, broker, retry_delay=never)
+        with pytest.raises(ConnectionError, match="cannot be reached: lost"):
+            await relay_all(outbox, broker, retry_delay=never)
 
-        assert [row.attempts for row in await waiting(outbox)] == [1]
+        assert broker.names == ["first", "second"]
+        assert await names_waiting(outbox) == ["third", "fourth"]
+        assert [row.attempts for row in await waiting(outbox)] == [1, 0]
+
+    async def test_not_buried(self, outbox, broker):
+        """A message that can never leave does not take others with it."""
+        broker.refused = {"first": ValueError("odd")}
+        broker.refused |= dict.fromkeys(["second", "third"], ConnectionError("lost"))
+        await commit(outbox, *moved("first", "second", "third"))
+
+        for _ in range(3):
+            with pytest.raises(ConnectionError, match="lost"):
+                await relay_all(outbox, broker, retry_delay=at_once, max_attempts=2)
+
+        [letter] = await OutboxDeadLetters(outbox).list()
+        assert json.loads(letter.body)["name"] == "first"
+        assert await names_waiting(outbox) == ["second", "third"]
+
+    async def test_key(self, outbox):
+        """What follows with a key that was lost does not count as refused either."""
+
+        class Losing:
+            async def publish(self, messages, /):
+                return [ConnectionError("lost"), ValueError("held back")]
+
+        await commit(outbox, *moved("first", "second", key="a"))
+
+        with pytest.raises(ConnectionError, match="lost"):
+            await relay_all(outbox, Losing())
+
+        assert [row.attempts for row in await waiting(outbox)] == [0, 0]
 
     @pytest.mark.parametrize("error", [None, LookupError("anything")])
     async def test_broken_broker(self, outbox, error):
