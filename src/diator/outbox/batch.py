@@ -37,6 +37,15 @@ READ = (
 )
 """What a relay has to know. To read the times as well would cost it a tenth."""
 
+BATCH_BYTES = 1_048_576
+"""
+How large the payloads of a batch are together at most, 1 MiB, unless it is one message.
+
+A broker has a deadline for each batch, and what misses it is sent again as a whole.
+This much passes a link of 2 Mbit/s within the 5 seconds that brokers usually have, and
+no message is larger.
+"""
+
 ERROR_CHARACTERS = 2_000
 """How much of an error is kept: what a broker says may be as long as a message."""
 
@@ -86,17 +95,21 @@ class Batches:
 
     Args:
         tables: The tables.
-        size: How many messages at most.
+        size: How many messages at most are published together.
         arrays: Whether the database knows arrays.
 
     """
 
     def __init__(self, tables: Tables, size: int, *, arrays: bool) -> None:
         self._tables = tables
+        self._size = size
+        # How many messages the next batch has, as far as the last ones tell.
+        self._limit = size
         outbox = tables.outbox
         seq = outbox.c.seq
         columns = [outbox.c[name] for name in READ]
-        self._select = select(*columns).where(is_due(tables)).order_by(seq).limit(size)
+        due = select(*columns).where(is_due(tables)).order_by(seq)
+        self._select = due.limit(bindparam("limit"))
         # One array costs a third of hundreds of parameters.
         chosen = (
             seq == any_(bindparam("gone", type_=ARRAY(BigInteger)))
@@ -140,9 +153,26 @@ class Batches:
 
         """
         query = self._within(bucket, self._select)
-        parameters = {"now": datetime.now(UTC), "bucket": bucket}
+        parameters = {
+            "now": datetime.now(UTC),
+            "bucket": bucket,
+            "limit": self._limit,
+        }
         rows = (await connection.execute(query, parameters)).all()
-        return _without_followers(rows)
+        candidates = _without_followers(rows)
+        batch = candidates[: _count_that_fits(candidates)]
+        if len(batch) < len(candidates):
+            # Nor should all that does not fit be read again and again.
+            self._limit = min(self._limit, 2 * len(batch))
+        return batch
+
+    def grow(self) -> None:
+        """Have twice as many messages in a batch: the last one was no trouble."""
+        self._limit = min(2 * self._limit, self._size)
+
+    def shrink(self, count: int) -> None:
+        """Have half of `count` messages in a batch: that many took too long."""
+        self._limit = max(1, count // 2)
 
     async def settle(
         self, connection: AsyncConnection, outcome: Outcome, bucket: int | None = None
@@ -221,6 +251,15 @@ def _without_followers(rows: Sequence[Any]) -> list[Any]:
             failed.add(row.key)
         chosen.append(row)
     return chosen
+
+
+def _count_that_fits(rows: Sequence[Any]) -> int:
+    total = 0
+    for count, row in enumerate(rows):
+        total += len(row.payload)
+        if total > BATCH_BYTES:
+            return max(1, count)
+    return len(rows)
 
 
 def _told(error: Exception) -> str:

@@ -70,7 +70,8 @@ class Relay:
         outbox: Where the messages wait.
         broker: Where they go. Of messages with the same key it must take none after
             one that it refuses.
-        batch_size: How many messages are published together, and held in memory.
+        batch_size: How many messages at most are published together, and held in
+            memory; fewer where they are large, or the broker does not keep up.
         poll_seconds: After how long it looks for messages that other processes have
             written; those of this one wake it.
         max_attempts: How often it is tried to publish a message.
@@ -104,8 +105,8 @@ class Relay:
         self._retry_delay = retry_delay
         is_sqlite = outbox.engine.dialect.name == "sqlite"
         sharing = Lease if is_sqlite else LockedBuckets
-        batches = Batches(outbox.tables, batch_size, arrays=not is_sqlite)
-        self._work = sharing(outbox.engine, outbox.tables, batches)
+        self._batches = Batches(outbox.tables, batch_size, arrays=not is_sqlite)
+        self._work = sharing(outbox.engine, outbox.tables, self._batches)
         self._woken = asyncio.Event()
         self._stopped = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -192,6 +193,10 @@ class Relay:
     async def _publish(self, rows: Sequence[Any]) -> Outcome:
         """Publish the messages of rows, and tell those refused from an outage."""
         results = await self._results([_message(row) for row in rows])
+        if any(isinstance(result, TimeoutError) for result in results):
+            self._batches.shrink(len(rows))
+        else:
+            self._batches.grow()
         published: list[int] = []
         failures: list[Failure] = []
         outage: Exception | None = None

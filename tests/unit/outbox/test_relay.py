@@ -15,6 +15,7 @@ from sqlalchemy.pool import StaticPool
 from diator.events.message_brokers.encoding import encode
 from diator.exceptions import ConfigurationError
 from diator.messages.headers import sending_headers
+from diator.outbox import batch as batch_module
 from diator.outbox import relay as relay_module
 from diator.outbox import sqlite as sqlite_module
 from diator.outbox.dead_letters import OutboxDeadLetters
@@ -135,6 +136,71 @@ class TestPublishing:
 
         assert broker.batches == [["first"], ["second"]]
         assert await names_waiting(outbox) == []
+
+
+class TestLargeBatches:
+    async def test_bytes(self, outbox, broker, monkeypatch):
+        """What is published together is bounded by its size, not its number alone."""
+        names = [f"{number}" * 100 for number in range(6)]
+        await commit(outbox, *moved(*names))
+        sizes = {len(row.payload) for row in await waiting(outbox)}
+        monkeypatch.setattr(batch_module, "BATCH_BYTES", 2 * max(sizes))
+
+        await relay_all(outbox, broker)
+
+        assert broker.batches == [names[:2], names[2:4], names[4:]]
+
+    async def test_one(self, outbox, broker, monkeypatch):
+        """A message that is larger by itself goes alone."""
+        monkeypatch.setattr(batch_module, "BATCH_BYTES", 1)
+        await commit(outbox, *moved("first", "second"))
+
+        await relay_all(outbox, broker)
+
+        assert broker.batches == [["first"], ["second"]]
+
+    async def test_read_once(self, outbox, broker, monkeypatch):
+        """What does not fit is not read again with every batch."""
+        monkeypatch.setattr(batch_module, "BATCH_BYTES", 1)
+        read = []
+
+        def followers_left_out(rows):
+            read.append(len(rows))
+            return list(rows)
+
+        monkeypatch.setattr(batch_module, "_without_followers", followers_left_out)
+        await commit(outbox, *moved(*"abcdef"))
+
+        await relay_all(outbox, broker)
+
+        assert read == [6, 4, 4, 3, 2, 1, 0]
+
+    async def test_timeout(self, outbox):
+        """A batch that takes too long is halved until it passes, and grows again."""
+        tried = []
+
+        class Slow(RecordingBroker):
+            fits = 2
+
+            async def publish(self, messages, /):
+                tried.append(len(messages))
+                if len(messages) > self.fits:
+                    return [TimeoutError("it may have been sent")] * len(messages)
+                self.fits = 100
+                return await super().publish(messages)
+
+        broker = Slow()
+        await commit(outbox, *moved(*"abcdefghijklmnopqrst"))
+        relay = Relay(outbox, broker, batch_size=16)
+
+        for _ in range(3):
+            with pytest.raises(ConnectionError, match="may have been sent"):
+                await relay_once(relay)
+        while await relay_once(relay):
+            pass
+
+        assert tried == [16, 8, 4, 2, 4, 8, 6]
+        assert broker.names == list("abcdefghijklmnopqrst")
 
 
 class TestRefusal:
