@@ -93,8 +93,11 @@ def at_once(attempts):
 
 
 async def add(outbox, *told):
+    await add_events(outbox, *(Counted(key=key, number=number) for key, number in told))
+
+
+async def add_events(outbox, *events):
     async with AsyncSession(outbox.engine) as session, session.begin():
-        events = [Counted(key=key, number=number) for key, number in told]
         await outbox.add(session, *events)
 
 
@@ -159,6 +162,27 @@ class TestRelay:
         assert letter.cause == "ValueError: refused"
         assert letter.attempts == 2
         assert broker.published[-2:] == [("a", 2), ("a", 1)]
+
+    async def test_dead_again(self, outbox):
+        """What was written once more may die once more, and be replayed once."""
+        broker = LedgerBroker()
+        broker.refused = {("a", 0)}
+        event = Counted(key="a", number=0)
+        letters = OutboxDeadLetters(outbox)
+        for _ in range(2):
+            await add_events(outbox, event)
+            await relay_all(outbox, broker, max_attempts=1)
+        [letter] = await letters.list()
+        await add_events(outbox, event)
+        broker.refused = set()
+
+        replayed, dropped = await asyncio.gather(
+            letters.replay([letter.letter_id]), letters.drop([letter.letter_id])
+        )
+        await relay_all(outbox, broker)
+
+        assert replayed + dropped == 1
+        assert broker.published == [("a", 0)]
 
     async def test_woken(self, outbox):
         """The commit of this process wakes the relay."""

@@ -18,7 +18,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
-    insert,
     null,
     or_,
     select,
@@ -26,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from diator.outbox.tables import Tables
+from diator.outbox.tables import Tables, insert_of
 
 S = TypeVar("S", Select[Any], Delete)
 
@@ -96,11 +95,11 @@ class Batches:
     Args:
         tables: The tables.
         size: How many messages at most are published together.
-        arrays: Whether the database knows arrays.
+        dialect: What kind of database it is.
 
     """
 
-    def __init__(self, tables: Tables, size: int, *, arrays: bool) -> None:
+    def __init__(self, tables: Tables, size: int, dialect: str) -> None:
         self._tables = tables
         self._size = size
         # How many messages the next batch has, as far as the last ones tell.
@@ -110,10 +109,10 @@ class Batches:
         columns = [outbox.c[name] for name in READ]
         due = select(*columns).where(is_due(tables)).order_by(seq)
         self._select = due.limit(bindparam("limit"))
-        # One array costs a third of hundreds of parameters.
+        # One array, where there are any, costs a third of hundreds of parameters.
         chosen = (
             seq == any_(bindparam("gone", type_=ARRAY(BigInteger)))
-            if arrays
+            if dialect == "postgresql"
             else seq.in_(bindparam("gone", expanding=True))
         )
         # By their numbers alone, PostgreSQL may well read the whole outbox for them.
@@ -139,7 +138,14 @@ class Batches:
         copied = [
             changed[name] if name in changed else outbox.c[name] for name in names
         ]
-        self._bury = insert(tables.dead).from_select(names, select(*copied).where(one))
+        bury = insert_of(dialect)(tables.dead).from_select(
+            names, select(*copied).where(one)
+        )
+        # It has died before, where who wrote it has written it once more.
+        self._bury = bury.on_conflict_do_update(
+            index_elements=[tables.dead.c.message_id],
+            set_={name: bury.excluded[name] for name in names},
+        )
 
     async def read(
         self, connection: AsyncConnection, bucket: int | None = None

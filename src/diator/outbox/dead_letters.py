@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, select
 
 from diator.exceptions import DeadLetterNotFoundError
 from diator.messages.dead_letters import DeadLetter
 from diator.outbox.outbox import bucket_of
-from diator.outbox.tables import in_utc
+from diator.outbox.tables import in_utc, insert_of
 
 if TYPE_CHECKING:
     from diator.outbox.outbox import Outbox
@@ -36,7 +36,9 @@ class OutboxDeadLetters:
         self._list = select(dead).order_by(*order).limit(bindparam("limit"))
         self._select = select(dead).where(chosen).order_by(*order)
         self._delete = delete(dead).where(chosen)
-        self._insert = insert(outbox.tables.outbox)
+        self._take = self._delete.returning(*dead.c)
+        insert = insert_of(outbox.engine.dialect.name)
+        self._insert = insert(outbox.tables.outbox).on_conflict_do_nothing()
 
     async def list(self, limit: int = 100) -> Sequence[DeadLetter]:
         """Give the oldest ones, at most as many as `limit` says."""
@@ -63,19 +65,19 @@ class OutboxDeadLetters:
         """
         Have some published after all, behind those that wait.
 
+        One that was written anew, and waits already, is merely deleted here.
+
         Returns:
             How many there were; the others are gone already.
 
         """
         ids = _ids(letter_ids)
         async with self._outbox.engine.begin() as connection:
-            # First, so that who replays at the same time finds nothing left.
-            found = await connection.execute(
-                self._select.with_for_update(), {"ids": ids}
-            )
-            rows = [_row(row) for row in found.mappings()]
+            # At once, so that who replays or drops at the same time finds none left.
+            taken = await connection.execute(self._take, {"ids": ids})
+            letters = sorted(taken.mappings(), key=_order)
+            rows = [_row(letter) for letter in letters]
             if rows:
-                await connection.execute(self._delete, {"ids": ids})
                 await connection.execute(self._insert, rows)
         self._outbox.tell_relays()
         return len(rows)
@@ -119,6 +121,10 @@ def _letter(row: Any) -> DeadLetter:
 
 
 _decode = msgspec.json.Decoder(dict[str, str]).decode
+
+
+def _order(letter: Any) -> Any:
+    return letter["died_at"], letter["message_id"]
 
 
 def _row(letter: Any) -> dict[str, Any]:

@@ -103,9 +103,9 @@ class Relay:
         self._poll_seconds = poll_seconds
         self._max_attempts = max_attempts
         self._retry_delay = retry_delay
-        is_sqlite = outbox.engine.dialect.name == "sqlite"
-        sharing = Lease if is_sqlite else LockedBuckets
-        self._batches = Batches(outbox.tables, batch_size, arrays=not is_sqlite)
+        dialect = outbox.engine.dialect.name
+        sharing = Lease if dialect == "sqlite" else LockedBuckets
+        self._batches = Batches(outbox.tables, batch_size, dialect)
         self._work = sharing(outbox.engine, outbox.tables, self._batches)
         self._woken = asyncio.Event()
         self._stopped = asyncio.Event()

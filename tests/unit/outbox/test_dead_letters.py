@@ -18,6 +18,7 @@ from tests.unit.outbox.parts import (
     RecordingBroker,
     commit,
     make_outbox,
+    names_waiting,
     waiting,
 )
 
@@ -32,6 +33,10 @@ async def give_up(outbox, *events):
     broker.refused = {event.name: ValueError("too odd") for event in events}
     with sending_headers({"correlation_id": "7"}):
         await commit(outbox, *events)
+    await relay_all(outbox, broker)
+
+
+async def relay_all(outbox, broker):
     relay = Relay(outbox, broker, max_attempts=1)
     while await relay._work.relay(relay._publish):
         pass
@@ -69,6 +74,19 @@ class TestList:
         """A dead letter that is not there is told so."""
         with pytest.raises(DeadLetterNotFoundError, match=letter_id):
             await OutboxDeadLetters(outbox).get(letter_id)
+
+    async def test_again(self, outbox):
+        """What was written once more, and died once more, is there as of then."""
+        event = Moved(name="it")
+        await give_up(outbox, event)
+        [before] = await OutboxDeadLetters(outbox).list()
+
+        await give_up(outbox, event)
+
+        [letter] = await OutboxDeadLetters(outbox).list()
+        assert letter.letter_id == before.letter_id
+        assert letter.died_at > before.died_at
+        assert await waiting(outbox) == []
 
     async def test_limit(self, outbox):
         """The oldest ones are given, up to a limit."""
@@ -112,6 +130,44 @@ class TestReplay:
             await broker.asked.wait()
 
         assert broker.names == ["it"]
+
+    async def test_order(self, outbox):
+        """Those that died first are published first, whatever order is asked for."""
+        events = [Moved(name=name, key="a") for name in "abcdef"]
+        for event in events:
+            await give_up(outbox, event)
+        asked = [str(event.event_id) for event in reversed(events)]
+
+        assert await OutboxDeadLetters(outbox).replay(asked) == len(events)
+
+        assert await names_waiting(outbox) == list("abcdef")
+
+    async def test_pending(self, outbox):
+        """What waits already, because it was written anew, is published once."""
+        event = Moved(name="it")
+        await give_up(outbox, event)
+        await commit(outbox, event)
+
+        assert await OutboxDeadLetters(outbox).replay([str(event.event_id)]) == 1
+
+        assert await names_waiting(outbox) == ["it"]
+        assert await OutboxDeadLetters(outbox).list() == []
+
+    async def test_at_the_same_time(self, outbox):
+        """Of those who replay or drop it at the same time, one has it."""
+        letters = OutboxDeadLetters(outbox)
+        for _ in range(10):
+            event = Moved(name="it")
+            await give_up(outbox, event)
+            ids = [str(event.event_id)]
+
+            replayed, dropped = await asyncio.gather(
+                letters.replay(ids), letters.drop(ids)
+            )
+
+            assert replayed + dropped == 1
+            assert await names_waiting(outbox) == ["it"] * replayed
+            await relay_all(outbox, RecordingBroker())
 
     async def test_none(self, outbox):
         """What is not there cannot be replayed."""
