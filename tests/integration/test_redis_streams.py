@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import OutOfMemoryError, ReadOnlyError
+from redis.exceptions import ResponseError
 
 from diator.events.message_brokers import redis_streams_competing as competing_module
 from diator.events.message_brokers import redis_streams_ordered as ordered_module
@@ -253,13 +253,38 @@ class TestPublishing:
 
                 [outcome] = await broker.publish([make_message(2)])
 
-                assert isinstance(outcome, OutOfMemoryError)
+                assert isinstance(outcome, ConnectionError)
+                assert str(outcome).startswith("nothing was written: command not all")
                 [delivery] = await receive(subscription, 1)
                 with pytest.raises(ConnectionError, match="maxmemory"):
                     await subscription.dead_letter(delivery, "bad")
                 assert (await client.xpending("diator:events", "g"))["pending"] == 1
                 await subscription.ack([delivery])
                 assert (await client.xpending("diator:events", "g"))["pending"] == 0
+
+    async def test_may_not_write(self, redis_url, redis_client):
+        """An account that may not write says nothing against the message."""
+        await redis_client.acl_setuser(
+            "reader", enabled=True, passwords=["+secret"], keys=["*"], reset=True
+        )
+        reader = redis_url.replace("redis://", "redis://reader:secret@")
+        async with open_broker(reader) as broker:
+            [outcome] = await broker.publish([make_message()])
+        await redis_client.acl_deluser("reader")
+
+        assert isinstance(outcome, ConnectionError)
+        assert str(outcome).startswith("nothing was written: ")
+
+    async def test_refused_for_its_own_sake(self, broker, redis_client):
+        """What Redis refuses of one message alone is not taken for an outage."""
+        await redis_client.set("diator:taken", "by something else")
+
+        first, second = await broker.publish(
+            [make_message(topic="taken"), make_message()]
+        )
+
+        assert isinstance(first, ResponseError)
+        assert second is None
 
     async def test_minimal_access(self, redis_url, redis_client):
         """The documented permissions are all that is needed."""
@@ -313,7 +338,8 @@ class TestDurability:
                 async with broker.subscribe([EVENTS], group="g"):
                     pass
             [outcome] = await broker.publish([make_message()])
-            assert isinstance(outcome, ConfigurationError)
+            assert isinstance(outcome, ConnectionError)
+            assert str(outcome).startswith("nothing was written: this Redis")
 
     async def test_not_reached(self, own_redis):
         """As long as it is not known, nothing is published."""
@@ -335,7 +361,40 @@ class TestDurability:
 
             [outcome] = await broker.publish([make_message()])
 
-            assert isinstance(outcome, ReadOnlyError)
+            assert isinstance(outcome, ConnectionError)
+            assert str(outcome).startswith("nothing was written: You can't write")
+
+    async def test_no_replicas(self, own_redis):
+        """A Redis that writes only with replicas refuses none for its own sake."""
+        async with (
+            Redis.from_url(own_redis.url) as client,
+            open_broker(client) as broker,
+        ):
+            await client.config_set("min-replicas-to-write", "1")
+
+            [outcome] = await broker.publish([make_message()])
+
+            assert isinstance(outcome, ConnectionError)
+            assert str(outcome).startswith("nothing was written: NOREPLICAS")
+
+    async def test_replicas_may_not_be_asked_for(self, redis_url, redis_client):
+        """Who may not wait for the replicas learns that the message was sent."""
+        await redis_client.acl_setuser(
+            "hasty",
+            enabled=True,
+            passwords=["+secret"],
+            keys=["diator:*"],
+            commands=["+xadd"],
+            reset=True,
+        )
+        hasty = redis_url.replace("redis://", "redis://hasty:secret@")
+        async with open_broker(hasty, replicas=1) as broker:
+            [outcome] = await broker.publish([make_message()])
+        await redis_client.acl_deluser("hasty")
+
+        assert isinstance(outcome, ConnectionError)
+        assert str(outcome).startswith("it was sent, but")
+        assert await redis_client.xlen("diator:events") == 1
 
     async def test_replicas(self, own_redis):
         """A message counts as taken when the replicas have it, too."""

@@ -13,7 +13,18 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    ClusterDownError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 
 from diator.exceptions import ConfigurationError
 
@@ -29,6 +40,19 @@ CONNECT_PAUSE_SECONDS = 0.1
 POOL_PAUSE_SECONDS = 0.005
 
 NO_RETRIES = Retry(NoBackoff(), 0)
+
+# Answers that say nothing about the message: Redis would refuse any other as well. For
+# the last of them redis-py has no classes, and leaves their names in the text.
+OF_THE_BROKER = (
+    AskError,
+    ClusterDownError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TryAgainError,
+)
+OF_THE_BROKER_BY_NAME = ("MISCONF ", "NOREPLICAS ", "BUSY ", "UNKILLABLE ")
 
 
 async def exchange(
@@ -87,6 +111,32 @@ async def _exchange(
                 replies.append(without_frames(error))
     finally:
         connection.socket_timeout = timeout
+
+
+def outcome_of(reply: Any) -> Exception | None:
+    """
+    Make of a reply what is said of a message that was to be published.
+
+    Args:
+        reply: What `exchange` gave for it.
+
+    Returns:
+        None if Redis has taken it; a `ConnectionError` where Redis takes none for the
+        time being; else Redis's own answer, which is about this message.
+
+    """
+    if not isinstance(reply, Exception):
+        return None
+    if isinstance(reply, OF_THE_BROKER) or str(reply).startswith(OF_THE_BROKER_BY_NAME):
+        return nothing_written(reply)
+    return reply
+
+
+def nothing_written(reason: Exception) -> ConnectionError:
+    """Say that the broker takes no messages, for what reason."""
+    failure = ConnectionError(f"nothing was written: {reason}")
+    failure.__cause__ = without_frames(reason)
+    return failure
 
 
 def pack(*parts: bytes) -> bytes:

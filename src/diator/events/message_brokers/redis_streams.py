@@ -16,6 +16,8 @@ from diator.events.message_brokers.redis_connections import (
     check_timeout,
     exchange,
     make_client,
+    nothing_written,
+    outcome_of,
     pack,
 )
 from diator.events.message_brokers.redis_streams_competing import CompetingSubscription
@@ -164,9 +166,10 @@ class RedisStreamsBroker:
 
         Returns:
             None for each message that Redis has taken, else what kept it from doing
-            so: an `EncodingError`, a `ConfigurationError`, Redis's own answer, or a
-            `ConnectionError` or `TimeoutError` that says whether the message may have
-            been sent.
+            so: an `EncodingError`, a `ConfigurationError` or Redis's own answer, where
+            it is about this message; where Redis is out of reach, or would take no
+            other message either, a `ConnectionError` or `TimeoutError` that says
+            whether the message may have been sent.
 
         """
         commands: list[bytes] = []
@@ -293,7 +296,7 @@ class RedisStreamsBroker:
             try:
                 await self.check()
             except (ConfigurationError, ConnectionError) as error:
-                return [error] * len(commands)
+                return [nothing_written(error)] * len(commands)
         pool = self._client.connection_pool
         waiting: list[bytes] = []
         if self._replicas:
@@ -301,9 +304,7 @@ class RedisStreamsBroker:
             milliseconds = max(1, int(seconds * WAIT_SHARE * 1_000))
             waiting = [pack(b"WAIT", to_bytes(self._replicas), to_bytes(milliseconds))]
         replies = await exchange(pool, [*commands, *waiting], deadline, self._timeout)
-        outcomes = [
-            reply if isinstance(reply, Exception) else None for reply in replies
-        ]
+        outcomes = [outcome_of(reply) for reply in replies]
         if waiting:
             confirmed = replies[-1]
             outcomes.pop()
@@ -313,8 +314,11 @@ class RedisStreamsBroker:
         return outcomes
 
     def _doubt(self, confirmed: Any) -> Exception | None:
-        if isinstance(confirmed, Exception):
+        if isinstance(confirmed, ConnectionError | TimeoutError):
             return confirmed
+        if isinstance(confirmed, Exception):
+            msg = f"it was sent, but Redis does not tell of its replicas: {confirmed}"
+            return ConnectionError(msg)
         if confirmed >= self._replicas:
             return None
         msg = (
