@@ -83,6 +83,9 @@ class Outbox:
         """
         Have events published if the running transaction of a session is committed.
 
+        What the session has not written yet, it writes first: who comes later waits for
+        a row that both change before its message takes its place, not after.
+
         Args:
             session: The session. To commit it is left to others.
             events: Notification and ECST events, and `CommandPosted`.
@@ -92,9 +95,12 @@ class Outbox:
             BindingError: It is another kind of event.
 
         """
+        if not events:
+            return
         headers = outgoing_headers()
         now = datetime.now(UTC)
         rows = [self._row(event, headers, now) for event in events]
+        await session.flush()
         await session.execute(self._insert, rows)
         session.info.setdefault(_WRITTEN, set()).add(self)
 

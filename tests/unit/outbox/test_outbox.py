@@ -6,7 +6,10 @@ import json
 from dataclasses import dataclass
 
 import pytest
+from sqlalchemy import func, select
+from sqlalchemy.event import listens_for
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from diator import DomainEvent, NotificationEvent
 from diator.events.event import CommandPosted
@@ -27,6 +30,18 @@ class Move(Command):
 @dataclass(frozen=True, kw_only=True)
 class Unencodable(NotificationEvent):
     value: object
+
+
+class Base(DeclarativeBase):
+    """The tables of an application."""
+
+
+class Thing(Base):
+    """Something that an event tells of."""
+
+    __tablename__ = "thing"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
 
 
 class Local(DomainEvent):
@@ -93,6 +108,34 @@ class TestAdd:
         await commit(outbox, *(Moved(name=name) for name in names))
 
         assert await names_waiting(outbox) == names
+
+    @pytest.mark.parametrize("autoflush", [True, False])
+    async def test_flush(self, outbox, autoflush):
+        """What it tells of is written first, so that locks keep them in order."""
+        async with AsyncSession(outbox.engine, autoflush=autoflush) as session:
+            before = []
+
+            @listens_for(session.sync_session, "after_flush")
+            def look(sync_session, _context):
+                connection = sync_session.connection()
+                table = outbox.tables.outbox
+                before.append(
+                    connection.scalar(select(func.count()).select_from(table))
+                )
+
+            connection = await session.connection()
+            await connection.run_sync(Base.metadata.create_all)
+            session.add(Thing(name="it"))
+            await outbox.add(session, Moved(name="it"))
+
+            assert before == [0]
+            assert not session.new
+
+    async def test_nothing(self, outbox):
+        """To add no events does nothing."""
+        await commit(outbox)
+
+        assert await names_waiting(outbox) == []
 
     async def test_rollback(self, outbox):
         """What is rolled back is not published."""
