@@ -21,7 +21,7 @@ class BindingError(DiatorError, TypeError):
 
 
 class InUseError(DiatorError, RuntimeError):
-    """A map or a chain that was changed after the first message went through."""
+    """What is at work and cannot be changed any more, or be started once more."""
 
 
 class NotAMessageError(DiatorError, TypeError):

@@ -6,12 +6,13 @@ import asyncio
 import random
 from contextlib import suppress
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from diator.events.message_brokers.protocol import Message
-from diator.exceptions import ConfigurationError
+from diator.exceptions import ConfigurationError, InUseError
 from diator.logger import get_logger
 from diator.outbox.batch import Batches, Failure, Outcome
 from diator.outbox.postgresql import LockedBuckets
@@ -76,7 +77,7 @@ class Relay:
             written; those of this one wake it.
         max_attempts: How often it is tried to publish a message.
         retry_delay: Gives the seconds until a message is tried again, from how often
-            it has failed.
+            it has failed. Where it fails itself, the usual delay is taken.
 
     Raises:
         ConfigurationError: One of the arguments cannot work, or the database is in
@@ -110,11 +111,24 @@ class Relay:
         self._woken = asyncio.Event()
         self._stopped = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._is_begun = False
 
     async def __aenter__(self) -> Self:
-        """Begin to publish in the background."""
-        await self._prepare()
-        self._task = asyncio.create_task(self._run())
+        """
+        Begin to publish in the background.
+
+        Raises:
+            InUseError: It is running already.
+            sqlalchemy.exc.SQLAlchemyError: The database is away, or has no tables.
+
+        """
+        self._begin()
+        try:
+            await self._prepare()
+        except BaseException:
+            self._is_begun = False
+            raise
+        self._task = asyncio.create_task(self._run(is_prepared=True))
         return self
 
     async def __aexit__(
@@ -127,17 +141,27 @@ class Relay:
         task, self._task = self._task, None
         if task is not None:
             self.stop()
-            await task
+            try:
+                await task
+            finally:
+                self._is_begun = False
 
     async def run(self) -> None:
         """
         Publish until `stop` is called, or the task is cancelled.
 
-        Failures of the database or the broker end nothing: they are logged, and it goes
-        on after a pause.
+        Failures of the database or the broker end nothing, also at the beginning: they
+        are logged, and it goes on after a pause.
+
+        Raises:
+            InUseError: It is running already.
+
         """
-        await self._prepare()
-        await self._run()
+        self._begin()
+        try:
+            await self._run(is_prepared=False)
+        finally:
+            self._is_begun = False
 
     async def health(self) -> dict[str, Any]:
         """
@@ -156,6 +180,12 @@ class Relay:
         self._stopped.set()
         self._woken.set()
 
+    def _begin(self) -> None:
+        if self._is_begun:
+            msg = "this relay is running already: make another Relay to run beside it"
+            raise InUseError(msg)
+        self._is_begun = True
+
     async def _prepare(self) -> None:
         """Find out early whether the tables are there."""
         await uninterrupted(self._fill())
@@ -164,7 +194,7 @@ class Relay:
         async with self._outbox.engine.begin() as connection:
             await self._outbox.tables.fill(connection)
 
-    async def _run(self) -> None:
+    async def _run(self, *, is_prepared: bool) -> None:
         self._outbox.committed.add(self._woken)
         failures = 0
         try:
@@ -172,12 +202,13 @@ class Relay:
                 # Before the look, so that whatever is committed after it wakes.
                 self._woken.clear()
                 try:
+                    if not is_prepared:
+                        await self._prepare()
+                        is_prepared = True
                     busy = await self._work.relay(self._publish)
                 except Exception as error:  # noqa: BLE001  # drivers may raise anything
                     failures += 1
-                    get_logger().error(
-                        "relay failed", failures=failures, exc_info=error
-                    )
+                    _log("relay failed", failures=failures, exc_info=error)
                     pause = _grown(0.1, failures, LONGEST_PAUSE_SECONDS)
                     await _wait(self._stopped, pause)
                     continue
@@ -229,8 +260,8 @@ class Relay:
     def _failure(self, row: Any, error: Exception) -> Failure:
         attempts = row.attempts + 1
         if attempts < self._max_attempts:
-            return Failure(row, error, self._retry_delay(attempts))
-        get_logger().error(
+            return Failure(row, error, self._delay(attempts))
+        _log(
             "message given up",
             message_name=row.message_name,
             message_id=str(row.message_id),
@@ -238,6 +269,22 @@ class Relay:
             exc_info=error,
         )
         return Failure(row, error, None)
+
+    def _delay(self, attempts: int) -> float:
+        try:
+            delay = self._retry_delay(attempts)
+            # As it will be used, once others have been published.
+            _ = datetime.now(UTC) + timedelta(seconds=delay)
+        except Exception as error:  # noqa: BLE001  # a function of anybody's may raise anything
+            _log("retry_delay failed", attempts=attempts, exc_info=error)
+            return retry_delay(attempts)
+        return delay
+
+
+def _log(event: str, **fields: Any) -> None:
+    # A log that fails must not keep what was published from being noted.
+    with suppress(Exception):
+        get_logger().error(event, **fields)
 
 
 def _outage(error: Exception) -> ConnectionError:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import StaticPool
 
 from diator.events.message_brokers.encoding import encode
-from diator.exceptions import ConfigurationError
+from diator.exceptions import ConfigurationError, InUseError
 from diator.messages.headers import sending_headers
 from diator.outbox import batch as batch_module
 from diator.outbox import relay as relay_module
@@ -274,6 +274,40 @@ class TestRefusal:
         assert (letter.attempts, letter.cause) == (3, "ValueError: too odd")
         assert await names_waiting(outbox) == []
 
+    @pytest.mark.parametrize("delay", [float("nan"), float("inf"), "soon", None])
+    async def test_delay_that_cannot_work(self, outbox, broker, delay, caplog):
+        """A delay that fails is logged, and what was published stays published."""
+        broker.refused = {"first": ValueError()}
+        await commit(outbox, *moved("first", "second"))
+
+        def delay_of(attempts):
+            if delay is None:
+                raise LookupError
+            return delay
+
+        with caplog.at_level(logging.ERROR, "diator"):
+            await relay_all(outbox, broker, retry_delay=delay_of)
+
+        [row] = await waiting(outbox)
+        assert broker.names == ["second"]
+        assert (row.attempts, row.last_error) == (1, "ValueError: ")
+        assert "retry_delay failed" in caplog.text
+
+    async def test_log_that_fails(self, outbox, broker, monkeypatch):
+        """Nor does a log that fails keep it from being noted."""
+
+        def fail():
+            raise LookupError
+
+        monkeypatch.setattr(relay_module, "get_logger", fail)
+        broker.refused = {"first": ValueError()}
+        await commit(outbox, *moved("first", "second"))
+
+        await relay_all(outbox, broker, max_attempts=1)
+
+        assert await names_waiting(outbox) == []
+        assert len(await OutboxDeadLetters(outbox).list()) == 1
+
     async def test_without_a_key(self, outbox, broker):
         """What has no key holds nothing back, and counts by itself."""
         broker.refused = {"first": ValueError(), "second": ValueError()}
@@ -464,6 +498,45 @@ class TestBackground:
 
         assert broker.names == ["it"]
 
+    async def test_twice(self, outbox, broker):
+        """What runs cannot be run beside itself, but again when it has ended."""
+        relay = Relay(outbox, broker)
+        async with relay:
+            with pytest.raises(InUseError, match="running already"):
+                await relay.run()
+            with pytest.raises(InUseError, match="running already"):
+                await relay.__aenter__()
+        task = asyncio.create_task(relay.run())
+        await asyncio.sleep(0)
+        with pytest.raises(InUseError, match="running already"):
+            await relay.__aenter__()
+        relay.stop()
+        await task
+
+        async with relay:
+            pass
+
+    async def test_away_at_the_beginning(self, tmp_path, broker, caplog):
+        """A process need not wait for the database before it runs a relay."""
+        outbox = make_outbox(
+            create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'later'}")
+        )
+        relay = Relay(outbox, broker)
+        relay._stopped = Watched()
+
+        with caplog.at_level(logging.ERROR, "diator"):
+            task = asyncio.create_task(relay.run())
+            await relay._stopped.awaited.wait()
+            await outbox.tables.create_all(outbox.engine)
+            await commit(outbox, *moved("it"))
+            await broker.taken.wait()
+            relay.stop()
+            await task
+
+        assert broker.names == ["it"]
+        assert "no such table" in caplog.text
+        await outbox.engine.dispose()
+
     async def test_stopped_before(self, outbox, broker):
         """What is stopped before it runs does not begin."""
         await commit(outbox, *moved("it"))
@@ -508,9 +581,10 @@ class TestBackground:
         """Tables that are missing are noticed before anything else."""
         engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'empty'}")
         try:
-            with pytest.raises(Exception, match="no such table"):
-                async with Relay(make_outbox(engine), broker):
-                    pass
+            relay = Relay(make_outbox(engine), broker)
+            for _ in range(2):
+                with pytest.raises(Exception, match="no such table"):
+                    await relay.__aenter__()
         finally:
             await engine.dispose()
 
