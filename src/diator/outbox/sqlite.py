@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
@@ -118,7 +119,7 @@ class Lease:
 
 async def uninterrupted(steps: Coroutine[Any, Any, T]) -> T:
     """
-    Let a few statements come to their end before a cancellation passes.
+    Let a few statements come to their end before a cancellation passes, or several.
 
     SQLAlchemy closes a connection whose statement was cancelled, but SQLite keeps its
     locks until the last object that belongs to it has been collected as garbage.
@@ -127,5 +128,11 @@ async def uninterrupted(steps: Coroutine[Any, Any, T]) -> T:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.gather(task, return_exceptions=True)
+        # Who waits with `gather` would pass a second cancellation on to the statements.
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        if not task.cancelled():
+            # Asked for, or asyncio would complain that nobody did.
+            task.exception()
         raise
