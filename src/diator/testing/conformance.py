@@ -419,7 +419,7 @@ class BrokerConformance(ABC):
             assert {*numbers(await receive(again, 9))} == rest
 
     async def test_given_back(self) -> None:
-        """What is given back is delivered again, and its attempts are counted."""
+        """What is given back is delivered again, as the same attempt."""
         async with AsyncExitStack() as stack:
             broker = self.promising(stack, "keeps", "counts")
             subscription = await self.join(stack, broker)
@@ -431,7 +431,7 @@ class BrokerConformance(ABC):
                 attempts.append(delivery.attempt)
                 await within(subscription.nack([delivery]))
 
-            assert attempts == [1, 2, 3]
+            assert attempts == [1, 1, 1]
 
     async def test_nothing_to_settle(self) -> None:
         """To acknowledge, give back or extend nothing, or twice, does no harm."""
@@ -464,6 +464,40 @@ class BrokerConformance(ABC):
             received = await receive(other, 10)
             assert sorted(numbers(received)) == [*range(10)]
             assert {each.attempt for each in received} == {2}
+
+    async def test_attempts(self) -> None:
+        """Of those after the first, only attempts that were begun count."""
+        async with AsyncExitStack() as stack:
+            broker = self.promising(stack, "keeps", "leases", "counts")
+            await publish(broker, [self.message()])
+            attempts: list[int] = []
+            for begins in (False, False, True, True, False):
+                member = await self.join(stack, self.publisher(stack))
+                [delivery] = await receive(member, 1)
+                attempts.append(delivery.attempt)
+                if begins:
+                    await within(member.extend([delivery]))
+                # Then it crashes.
+
+            assert attempts == [1, 2, 2, 3, 4]
+
+    async def test_attempts_before_leaving(self) -> None:
+        """Who leaves does not make an attempt count, nor more than there were."""
+        async with AsyncExitStack() as stack:
+            broker = self.promising(stack, "keeps", "leases", "counts")
+            await publish(broker, self.messages(2))
+            await receive(await self.join(stack, broker), 2)  # and crashes
+            attempts: list[set[int]] = []
+            for gives_back in (False, True, False):
+                async with AsyncExitStack() as membership:
+                    member = await self.join(membership, self.publisher(stack))
+                    begun, waiting = await receive(member, 2)
+                    attempts.append({begun.attempt, waiting.attempt})
+                    await within(member.extend([begun]))
+                    if gives_back:
+                        await within(member.nack([begun, waiting]))
+
+            assert attempts == [{2}, {2}, {2}]
 
     async def test_extended(self) -> None:
         """What is still being handled is not given to another member."""

@@ -103,8 +103,8 @@ class MemorySubscription:
         """
         Give messages back, to be delivered again before those that are newer.
 
-        Those with the same key that were delivered later have to be given back too, or
-        else they overtake.
+        The attempts that they were delivered for do not count. Those with the same key
+        that were delivered later have to be given back too, or else they overtake.
         """
         for delivery in deliveries:
             stored = self._let_go(delivery)
@@ -112,7 +112,7 @@ class MemorySubscription:
                 stored.group.put_back([stored])
 
     async def extend(self, deliveries: Sequence[Delivery], /) -> None:
-        """Do nothing: within a process no member crashes alone."""
+        """Do nothing: within a process no member crashes alone, so nothing counts."""
 
     async def dead_letter(self, delivery: Delivery, cause: str, /) -> None:
         """
@@ -223,7 +223,7 @@ class MemoryDeadLetters:
 class _Stored:
     """What a group knows of a message."""
 
-    __slots__ = ("attempts", "body", "group", "message", "sequence")
+    __slots__ = ("body", "group", "message", "sequence")
 
     def __init__(
         self, group: _Group, sequence: int, message: Message, body: bytes
@@ -232,10 +232,8 @@ class _Stored:
         self.sequence = sequence
         self.message = message
         self.body = body
-        self.attempts = 0
 
     def deliver(self) -> Delivery:
-        self.attempts += 1
         message = self.message
         return Delivery(
             topic=message.topic,
@@ -245,7 +243,6 @@ class _Stored:
             message_name=message.message_name,
             key=message.key,
             headers=dict(message.headers),
-            attempt=self.attempts,
             receipt=self,
         )
 

@@ -12,6 +12,7 @@ from diator.events.message_brokers.redis_streams_subscription import (
     BLOCK_SECONDS,
     Membership,
     StreamSubscription,
+    counting,
     entry_ids,
     pending_one,
     to_bytes,
@@ -61,11 +62,13 @@ class CompetingSubscription(StreamSubscription):
         """
         Give messages back, to be delivered to whichever member asks first.
 
+        The attempts that they were delivered for do not count.
+
         Raises:
             ConnectionError: Redis cannot be reached for the time being.
 
         """
-        claimed = await self._claim_own(deliveries, GIVEN_BACK)
+        claimed = await self._claim_own(deliveries, GIVEN_BACK, uncounted=1)
         by_stream = entry_ids(deliveries)
         for stream, ids in by_stream.items():
             held = claimed.get(stream, ())
@@ -78,7 +81,8 @@ class CompetingSubscription(StreamSubscription):
         """
         Say that messages are still being handled: their claim time begins anew.
 
-        What another member has claimed already remains its.
+        The attempts that they were delivered for count from now on. What another
+        member has claimed already remains its.
 
         Raises:
             ConnectionError: Redis cannot be reached for the time being.
@@ -86,9 +90,12 @@ class CompetingSubscription(StreamSubscription):
         """
         now = asyncio.get_running_loop().time()
         claimed = await self._claim_own(deliveries, ())
-        for stream, ids in claimed.items():
-            held = self._held[stream]
-            held.update((entry_id, now) for entry_id in ids if entry_id in held)
+        for delivery in deliveries:
+            entry: Entry = delivery.receipt
+            held = self._held[entry.stream]
+            if entry.entry_id in held and entry.entry_id in claimed[entry.stream]:
+                attempt = max(held[entry.entry_id][1], delivery.attempt)
+                held[entry.entry_id] = (now, attempt)
 
     def _lose_touch(self) -> None:
         """Leave it to whoever looks for what others left behind."""
@@ -104,42 +111,62 @@ class CompetingSubscription(StreamSubscription):
             (
                 *(b"XAUTOCLAIM", stream, self._group, self._member),
                 *(to_bytes(self._claim_seconds * 1_000), self._cursors[stream]),
-                *(b"COUNT", to_bytes(limit)),
+                # Not to be handed the entries, and be counted as if handling them.
+                *(b"COUNT", to_bytes(limit), b"JUSTID"),
             )
             for stream in self._streams
         ]
-        claimed: list[tuple[bytes, list[Any]]] = []
+        claimed: list[tuple[bytes, list[bytes]]] = []
         replies = await self._ask_line(claims)
-        for stream, (cursor, entries, deleted) in zip(
-            self._streams, replies, strict=True
-        ):
+        for stream, (cursor, ids, deleted) in zip(self._streams, replies, strict=True):
             self._cursors[stream] = cursor
             self._tell_lost(stream, deleted)
-            if entries:
-                claimed.append((stream, entries))
+            if ids:
+                claimed.append((stream, ids))
         if all(cursor == BEGINNING for cursor in self._cursors.values()):
             self._next_claim = now + CLAIM_PAUSE_SECONDS
         if claimed:
             self._buffer.extend(await self._deliver_again(claimed))
 
     async def _deliver_again(
-        self, claimed: Sequence[tuple[bytes, list[Any]]]
+        self, claimed: Sequence[tuple[bytes, Sequence[bytes]]]
     ) -> list[Delivery]:
-        counts = await self._ask_line(
-            [
-                pending_one(stream, self._group, entry_id)
-                for stream, entries in claimed
-                for entry_id, _ in entries
-            ]
+        answers = iter(
+            await self._ask_line(
+                [
+                    command
+                    for stream, ids in claimed
+                    for entry_id in ids
+                    for command in (
+                        pending_one(stream, self._group, entry_id),
+                        (b"XRANGE", stream, entry_id, entry_id),
+                    )
+                ]
+            )
         )
-        deliveries: list[Delivery] = []
-        answers = iter(counts)
-        for stream, entries in claimed:
-            attempts = {row[0]: row[3] for _ in entries for row in next(answers)}
+        found: list[tuple[bytes, list[Any], dict[bytes, int]]] = []
+        first: list[Command] = []
+        for stream, ids in claimed:
+            attempts: dict[bytes, int] = {}
+            entries: list[Any] = []
+            for _ in ids:
+                attempts.update((row[0], row[3] + 1) for row in next(answers))
+                entries += next(answers)
             # Who was thought lost may have acknowledged one meanwhile.
             pending = [entry for entry in entries if entry[0] in attempts]
-            deliveries += self._deliver(stream, pending, attempts)
-        return deliveries
+            found.append((stream, pending, attempts))
+            # It counts as when Redis gives an entry for the first time.
+            uncounted = [each for each, attempt in attempts.items() if attempt == 1]
+            if uncounted:
+                claiming = (b"XCLAIM", stream, self._group, self._member, b"0")
+                first.append((*claiming, *uncounted, *counting(1), b"JUSTID"))
+        if first:
+            await self._ask_line(first)
+        return [
+            delivery
+            for stream, entries, attempts in found
+            for delivery in self._deliver(stream, entries, attempts)
+        ]
 
     async def _read_new(self, count: int) -> list[Delivery]:
         # Not at all, where there is more to claim.
@@ -155,10 +182,14 @@ class CompetingSubscription(StreamSubscription):
         ]
 
     async def _claim_own(
-        self, deliveries: Sequence[Delivery], options: tuple[bytes, ...]
+        self,
+        deliveries: Sequence[Delivery],
+        options: tuple[bytes, ...],
+        *,
+        uncounted: int = 0,
     ) -> dict[bytes, set[bytes]]:
         """
-        Claim entries that this member has, without counting that as a delivery.
+        Claim entries that this member has, and say how many attempts count.
 
         Those that it still had are returned, by their streams. What has been idle for
         less time than passed since this member touched it, but for half of the claim
@@ -166,34 +197,27 @@ class CompetingSubscription(StreamSubscription):
         """
         now = asyncio.get_running_loop().time()
         commands: list[Command] = []
-        by_age: dict[tuple[bytes, int], list[bytes]] = {}
+        alike: dict[tuple[bytes, int, int], list[bytes]] = {}
         for delivery in deliveries:
             entry: Entry = delivery.receipt
-            touched = self._held[entry.stream].get(entry.entry_id, now)
+            touched, _ = self._held[entry.stream].get(entry.entry_id, (now, 1))
             idle = max(0.0, now - touched - self._claim_seconds / 2)
-            by_age.setdefault((entry.stream, int(idle * 1_000)), []).append(
+            count = delivery.attempt - uncounted
+            alike.setdefault((entry.stream, int(idle * 1_000), count), []).append(
                 entry.entry_id
             )
-        for (stream, idle_ms), ids in by_age.items():
+        for (stream, idle_ms, count), ids in alike.items():
             commands.append(
                 (
                     *(b"XCLAIM", stream, self._group, self._member),
-                    *(to_bytes(idle_ms), *ids, *options, b"JUSTID"),
+                    *(to_bytes(idle_ms), *ids, *options, *counting(count), b"JUSTID"),
                 )
             )
         replies = await self._ask_twice(commands)
         claimed: dict[bytes, set[bytes]] = {}
-        for (stream, _), reply in zip(by_age, replies, strict=True):
+        for (stream, _, _), reply in zip(alike, replies, strict=True):
             claimed.setdefault(stream, set()).update(reply)
         return claimed
-
-    async def _tell_deleted(self, stream: bytes, ids: Sequence[bytes]) -> None:
-        """Tell which of those that were not there to be claimed are not anywhere."""
-        # Redis silently drops those that are not in the stream any more.
-        found = await self._ask_twice([(b"XRANGE", stream, each, each) for each in ids])
-        self._tell_lost(
-            stream, [each for each, entry in zip(ids, found, strict=True) if not entry]
-        )
 
     async def _leave(self) -> None:
         for stream in self._streams:
@@ -206,11 +230,21 @@ class CompetingSubscription(StreamSubscription):
             [rows] = await self._ask_twice([(b"XPENDING", stream, self._group, *page)])
             if not rows:
                 break
-            ids = [row[0] for row in rows]
-            claiming = (b"XCLAIM", stream, self._group, self._member, b"0", *ids)
-            [claimed] = await self._ask_twice([(*claiming, *GIVEN_BACK, b"JUSTID")])
+            alike: dict[int, list[bytes]] = {}
+            for entry_id, _, _, counted in rows:
+                # Of what never came here, nobody began to handle anything.
+                _, attempt = self._held[stream].get(entry_id, (0.0, counted + 1))
+                alike.setdefault(attempt - 1, []).append(entry_id)
+            claiming = (b"XCLAIM", stream, self._group, self._member, b"0")
+            replies = await self._ask_twice(
+                [
+                    (*claiming, *ids, *GIVEN_BACK, *counting(count), b"JUSTID")
+                    for count, ids in alike.items()
+                ]
+            )
+            claimed = {entry_id for reply in replies for entry_id in reply}
             # Redis silently drops those that are not in the stream any more.
-            self._tell_lost(stream, [each for each in ids if each not in claimed])
-            start = b"(" + ids[-1]
+            self._tell_lost(stream, [row[0] for row in rows if row[0] not in claimed])
+            start = b"(" + rows[-1][0]
         arguments = (stream, self._group, self._member)
         await self._ask_twice([(b"EVAL", DELETE_IDLE_MEMBER, b"1", *arguments)])

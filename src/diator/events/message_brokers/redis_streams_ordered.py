@@ -12,6 +12,7 @@ from diator.events.message_brokers.redis_streams_subscription import (
     BLOCK_SECONDS,
     Membership,
     StreamSubscription,
+    counting,
     entry_ids,
     pending,
 )
@@ -49,17 +50,68 @@ class OrderedSubscription(StreamSubscription):
         Give messages back, to be delivered again before everything else.
 
         Those with the same key that were delivered later have to be given back too, or
-        else they overtake.
+        else they overtake. The attempts that they were delivered for do not count.
+
+        Raises:
+            ConnectionError: Redis cannot be reached for the time being.
+
         """
         by_stream = entry_ids(deliveries)
+        await self._count(
+            (each.receipt.stream, each.receipt.entry_id, each.attempt - 1)
+            for each in deliveries
+        )
         super()._let_go(by_stream)
         self._behind.update(by_stream)
 
     async def extend(self, deliveries: Sequence[Delivery], /) -> None:
-        """Do nothing: there is no other member that could take them."""
+        """
+        Say that messages are being handled: the attempts count from now on.
+
+        First ones do so already. There is no other member that could take them.
+
+        Raises:
+            ConnectionError: Redis cannot be reached for the time being.
+
+        """
+        again = [each for each in deliveries if each.attempt > 1]
+        await self._count(
+            (each.receipt.stream, each.receipt.entry_id, each.attempt) for each in again
+        )
+        for delivery in again:
+            entry: Entry = delivery.receipt
+            held = self._held[entry.stream]
+            if entry.entry_id in held:
+                touched, attempt = held[entry.entry_id]
+                held[entry.entry_id] = (touched, max(attempt, delivery.attempt))
 
     async def _leave(self) -> None:
-        """Leave everything to the next owner."""
+        """Leave everything to the next owner, to whom no attempt counts."""
+        await self._count(
+            (stream, entry_id, attempt - 1)
+            for stream, held in self._held.items()
+            for entry_id, (_, attempt) in held.items()
+        )
+
+    async def _count(self, entries: Iterable[tuple[bytes, bytes, int]]) -> None:
+        """Have Redis know how many attempts count, of entries that are held."""
+        alike: dict[tuple[bytes, int], list[bytes]] = {}
+        for stream, entry_id, count in entries:
+            if entry_id in self._held[stream]:
+                alike.setdefault((stream, count), []).append(entry_id)
+        replies = await self._ask_twice(
+            [
+                (
+                    *(b"XCLAIM", stream, self._group, self._member, b"0", *ids),
+                    *(*counting(count), b"JUSTID"),
+                )
+                for (stream, count), ids in alike.items()
+            ]
+        )
+        for ((stream, _), ids), reply in zip(alike.items(), replies, strict=True):
+            await self._tell_deleted(
+                stream, [each for each in ids if each not in reply]
+            )
 
     def _is_behind(self) -> bool:
         return bool(self._behind)
@@ -103,16 +155,24 @@ class OrderedSubscription(StreamSubscription):
                 attempts[stream] = {row[0]: row[3] + 1 for row in lost}
             if len(lost) == PAGE:
                 self._behind.add(stream)  # There may be more.
+        alike: dict[tuple[bytes, int], list[bytes]] = {}
+        for stream, numbered in attempts.items():
+            for entry_id, attempt in numbered.items():
+                alike.setdefault((stream, attempt), []).append(entry_id)
+        # Only what is begun counts, as does the first time that Redis gives an entry.
         claims: list[Command] = [
-            (b"XCLAIM", stream, self._group, self._member, b"0", *ids)
-            for stream, ids in attempts.items()
+            (
+                *(b"XCLAIM", stream, self._group, self._member, b"0", *ids),
+                *counting(max(1, attempt - 1)),
+            )
+            for (stream, attempt), ids in alike.items()
         ]
         deliveries: list[Delivery] = []
         claimed = await self._ask_line(claims) if claims else []
-        for (stream, counts), entries in zip(attempts.items(), claimed, strict=True):
+        for ((stream, _), ids), entries in zip(alike.items(), claimed, strict=True):
             found = {entry[0] for entry in entries}
-            self._tell_lost(stream, [each for each in counts if each not in found])
-            deliveries += self._deliver(stream, entries, counts)
+            self._tell_lost(stream, [each for each in ids if each not in found])
+            deliveries += self._deliver(stream, entries, attempts[stream])
         return deliveries
 
     async def _read_new(self, count: int) -> list[Delivery]:

@@ -99,8 +99,9 @@ class StreamSubscription(ABC):
         self._line = OwnConnection(membership.pool, membership.timeout)
         self._fetching: asyncio.Task[None] | None = None
         self._buffer: deque[Delivery] = deque()
-        # When each entry was delivered or extended, in the time of the event loop.
-        self._held: dict[bytes, dict[bytes, float]] = {
+        # When each entry was delivered or extended, in the time of the event loop, and
+        # which attempt to handle it that was for.
+        self._held: dict[bytes, dict[bytes, tuple[float, int]]] = {
             stream: {} for stream in self._streams
         }
 
@@ -159,11 +160,11 @@ class StreamSubscription(ABC):
 
     @abstractmethod
     async def nack(self, deliveries: Sequence[Delivery], /) -> None:
-        """Give messages back, to be delivered again."""
+        """Give messages back, to be delivered again as the same attempt."""
 
     @abstractmethod
     async def extend(self, deliveries: Sequence[Delivery], /) -> None:
-        """Say that messages are still being handled."""
+        """Say that messages are still being handled, and by which attempt."""
 
     async def dead_letter(self, delivery: Delivery, cause: str, /) -> None:
         """
@@ -291,8 +292,8 @@ class StreamSubscription(ABC):
         now = asyncio.get_running_loop().time()
         deliveries: list[Delivery] = []
         for entry_id, fields in entries:
-            held[entry_id] = now
             attempt = 1 if attempts is None else attempts[entry_id]
+            held[entry_id] = (now, attempt)
             deliveries.append(to_delivery(topic, stream, entry_id, fields, attempt))
         return deliveries
 
@@ -312,6 +313,14 @@ class StreamSubscription(ABC):
                 number=len(ids),
                 ids=to_text(b" ".join(ids[:MAX_TOLD])),
             )
+
+    async def _tell_deleted(self, stream: bytes, ids: Sequence[bytes]) -> None:
+        """Tell which of those that were not there to be claimed are not anywhere."""
+        # Redis silently drops those that are not in the stream any more.
+        found = await self._ask_twice([(b"XRANGE", stream, each, each) for each in ids])
+        self._tell_lost(
+            stream, [each for each, entry in zip(ids, found, strict=True) if not entry]
+        )
 
     async def _is_pending(self, entry: Entry) -> bool:
         asking = pending_one(entry.stream, self._group, entry.entry_id)
@@ -371,6 +380,11 @@ def entry_ids(deliveries: Iterable[Delivery]) -> dict[bytes, list[bytes]]:
         entry: Entry = delivery.receipt
         by_stream.setdefault(entry.stream, []).append(entry.entry_id)
     return by_stream
+
+
+def counting(count: int) -> tuple[bytes, bytes]:
+    """Make the options by which claiming an entry says how many attempts began."""
+    return (b"RETRYCOUNT", to_bytes(count))
 
 
 def pending(stream: bytes, group: bytes, count: int) -> Command:

@@ -25,8 +25,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         message_name: The name of its type, likewise.
         key: Its key, None if it has none or the broker did not carry it.
         headers: What came beside the body.
-        attempt: How often it was delivered, this time included; 1 where the broker
-            does not count.
+        attempt: Which attempt to handle it this is for, counted from 1; 1 where the
+            broker does not count. A first delivery counts as an attempt, a later one
+            only where `extend` said that it was begun.
         receipt: What the broker knows the delivery by.
 
     """
@@ -73,12 +74,19 @@ class Subscription(Protocol):
         """
         Give messages back, to be delivered again, to this member or another.
 
-        Where there is an order, those with the same key that were delivered later have
-        to be given back too, or else they overtake.
+        The attempts that they were delivered for do not count, whether they were begun
+        or not. Where there is an order, those with the same key that were delivered
+        later have to be given back too, or else they overtake.
         """
 
     async def extend(self, deliveries: Sequence[Delivery], /) -> None:
-        """Say that messages are still being handled, so that no other member is."""
+        """
+        Say that messages are still being handled, so that no other member is.
+
+        It is their `attempt`s that are: a broker that counts has that many from now on.
+        Therefore it has to be called before an attempt after the first one begins, and
+        whoever lets messages wait calls it for these with an `attempt` less by one.
+        """
 
     async def dead_letter(self, delivery: Delivery, cause: str, /) -> None:
         """
@@ -103,7 +111,7 @@ class Capabilities:
         headers: Whether topic, key and headers travel along.
         ordered: Whether messages with the same key are delivered in their order, also
             after failures.
-        counts: Whether it counts deliveries.
+        counts: Whether it counts the attempts that came to no end.
         leases: Whether what a member held when it crashed is delivered to another.
         dead_letters: Whether messages can be put aside, looked at and replayed: then
             it is a `KeepsDeadLetters`.
