@@ -20,6 +20,7 @@ from diator.events.message_brokers import redis_streams_ordered as ordered_modul
 from diator.events.message_brokers import redis_streams_trimming as trimming_module
 from diator.events.message_brokers.protocol import EVENTS, Message
 from diator.events.message_brokers.redis_streams import RedisStreamsBroker
+from diator.events.message_brokers.redis_streams_entries import partition_of
 from diator.exceptions import ConfigurationError, EncodingError
 from tests.proxy import Proxy
 from tests.redis_server import find_binary, make_redis
@@ -637,6 +638,47 @@ class TestAnswersThatCameToNobody:
 
         assert numbers(received) == [*range(6)]
 
+    async def test_in_order_where_taking_up_is_interrupted(
+        self, partitioned, monkeypatch
+    ):
+        """What was taken up before the connection was lost is still delivered."""
+        await partitioned.publish([make_message(n, key="a") for n in range(6)])
+        async with partitioned.subscribe([EVENTS], group="g") as owner:
+            await receive(owner, 6)
+        monkeypatch.setattr(ordered_module, "PAGE", 2)
+        async with partitioned.subscribe([EVENTS], group="g") as owner:
+            await owner._prepare_once()
+            first_page = (asyncio.sleep(0), asyncio.sleep(0))
+            during_next_answer(owner, *first_page, lose_connection(), asyncio.sleep(0))
+
+            with pytest.raises(ConnectionError):
+                await owner.receive(6)
+            received = await receive(owner, 6)
+
+        assert numbers(received) == [*range(6)]
+
+    async def test_in_order_where_looking_into_it_is_interrupted(
+        self, partitioned, redis_client
+    ):
+        """What was read before the connection was lost is still delivered."""
+        keys = {partition_of(key.encode(), PARTITIONS): key for key in "abcdefgh"}
+        first, *_, last = (keys[number] for number in sorted(keys))
+        stream = f"diator:events:{max(keys)}"
+        async with partitioned.subscribe([EVENTS], group="g") as owner:
+            await partitioned.publish([make_message(0, key=last)])
+            await redis_client.xreadgroup("g", "owner", {stream: ">"})
+            await partitioned.publish([make_message(1, key=first)])
+            owner._behind.clear()  # it has read before
+            during_next_answer(
+                owner, asyncio.sleep(0), lose_connection(), asyncio.sleep(0)
+            )
+
+            with pytest.raises(ConnectionError):
+                await owner.receive(2)
+            received = await receive(owner, 2)
+
+        assert sorted(numbers(received)) == [0, 1]
+
     async def test_many(self, partitioned, monkeypatch):
         """What was left is taken up page by page, and all in order."""
         monkeypatch.setattr(ordered_module, "PAGE", 7)
@@ -1044,6 +1086,10 @@ def during_next_answer(subscription, *calls):
         return replies
 
     line.ask = ask_and_call
+
+
+async def lose_connection():
+    raise ConnectionError
 
 
 def swallow_once(proxy):

@@ -127,18 +127,21 @@ class OrderedSubscription(StreamSubscription):
 
     async def _take_up(self, limit: int) -> None:  # noqa: ARG002  # all or none of it
         taken: list[Delivery] = []
-        while self._behind:
-            streams = self._behind
-            self._behind = set[bytes]()
-            try:
-                taken += await self._take_up_page(sorted(streams))
-            except BaseException:
-                self._lose_touch()
-                raise
-        if taken:
-            # What was read afterwards comes after it.
-            taken += self._buffer
-            self._buffer = deque(sorted(taken, key=_position_of))
+        try:
+            while self._behind:
+                streams = self._behind
+                self._behind = set[bytes]()
+                try:
+                    taken += await self._take_up_page(sorted(streams))
+                except BaseException:
+                    self._lose_touch()
+                    raise
+        finally:
+            # Also where more of it could not be had: nothing else brings it again.
+            if taken:
+                # What was read afterwards comes after it.
+                taken += self._buffer
+                self._buffer = deque(sorted(taken, key=_position_of))
 
     async def _take_up_page(self, streams: Sequence[bytes]) -> list[Delivery]:
         self._dealt_with.clear()
@@ -183,7 +186,7 @@ class OrderedSubscription(StreamSubscription):
             [reading, *counting], patience=BLOCK_SECONDS
         )
         read = dict(pairs(reply))
-        deliveries: list[Delivery] = []
+        complete: list[bytes] = []
         for stream, summary in zip(self._streams, summaries, strict=True):
             entries = read.get(stream, ())
             expected = len(self._held[stream]) + len(entries)
@@ -191,8 +194,13 @@ class OrderedSubscription(StreamSubscription):
                 # What was read just now comes after what is missing, with it.
                 self._behind.add(stream)
             else:
-                deliveries += self._deliver(stream, entries)
-        return deliveries
+                complete.append(stream)
+        # Not before all was asked: what is held is not taken up if that fails.
+        return [
+            delivery
+            for stream in complete
+            for delivery in self._deliver(stream, read.get(stream, ()))
+        ]
 
     async def _is_missing(self, stream: bytes, entries: Sequence[Any]) -> bool:
         """Tell whether entries are pending that did not come here."""
