@@ -90,13 +90,13 @@ class Held:
         delivery: The message.
         lane: What others have in common with it that have to wait for it.
         attempt: Which attempt to handle it is the next, or is being made.
-        task: What handles it, once it has its turn.
-        is_pausing: Whether it waits for its next attempt.
+        task: What handles it, in the attempt that is being made or was the last.
+        pause: What ends its waiting for the next attempt, None while it does not wait.
         is_decided: Whether the broker is being told what became of it.
 
     """
 
-    __slots__ = ("attempt", "delivery", "is_decided", "is_pausing", "lane", "task")
+    __slots__ = ("attempt", "delivery", "is_decided", "lane", "pause", "task")
 
     def __init__(self, delivery: Delivery) -> None:
         self.delivery = delivery
@@ -105,7 +105,7 @@ class Held:
             self.lane = delivery.topic, delivery.key
         self.attempt = delivery.attempt
         self.task: asyncio.Task[None] | None = None
-        self.is_pausing = False
+        self.pause: asyncio.TimerHandle | None = None
         self.is_decided = False
 
 
@@ -239,7 +239,9 @@ class Consumption:
             await self._try(held)
         finally:
             self._tasks.discard(held.task)
-            self._lanes.leave(held.lane)
+            # While it pauses, others have its place, but none of those behind it.
+            if held.pause is None:
+                self._lanes.leave(held.lane)
             self._start()
 
     async def _try(self, held: Held) -> None:
@@ -250,22 +252,23 @@ class Consumption:
             )
             await self._dead_letter(held, cause)
             return
-        while (failure := await self._failure(held)) is not None:
-            await self._forget_cancellation(held)
-            if not self._is_worthwhile(failure, held.attempt):
-                await self._dead_letter(held, described(failure), failure)
-                return
-            self._counters.retried += 1
-            self._log("warning", "message failed", held, failure)
-            # It holds on to all that the handler had.
-            del failure
-            pause = self._settings.backoff.delay(held.attempt)
-            held.attempt += 1
-            if self._stopping.is_set():
-                return
-            held.is_pausing = True
-            await asyncio.sleep(pause)
-            held.is_pausing = False
+        failure = await self._failure(held)
+        if failure is None:
+            return
+        await self._forget_cancellation(held)
+        if not self._is_worthwhile(failure, held.attempt):
+            await self._dead_letter(held, described(failure), failure)
+            return
+        self._counters.retried += 1
+        self._log("warning", "message failed", held, failure)
+        pause = self._settings.backoff.delay(held.attempt)
+        held.attempt += 1
+        held.pause = self._loop.call_later(pause, self._resume, held)
+
+    def _resume(self, held: Held) -> None:
+        held.pause = None
+        self._lanes.again(held)
+        self._start()
 
     async def _failure(self, held: Held) -> BaseException | None:
         """Have a message handled, and give what it failed by."""
@@ -277,7 +280,7 @@ class Consumption:
             self._counters.skipped += 1
         except asyncio.CancelledError as error:
             # What a handler did to itself is a failure like others.
-            if self._is_cancelled(held):
+            if self._is_giving_up:
                 raise
             return error
         except (KeyboardInterrupt, SystemExit):
@@ -304,12 +307,8 @@ class Consumption:
             try:
                 await asyncio.sleep(0)
             except asyncio.CancelledError:
-                if self._is_cancelled(held):
+                if self._is_giving_up:
                     raise
-
-    def _is_cancelled(self, held: Held) -> bool:
-        """Tell whether it is the consumer that cancels, and not the handler."""
-        return self._is_giving_up or (held.is_pausing and self._stopping.is_set())
 
     def _is_worthwhile(self, failure: BaseException, attempt: int) -> bool:
         if attempt >= self._settings.max_attempts:
@@ -391,9 +390,6 @@ class Consumption:
 
     async def _drain(self) -> None:
         """Let what is being handled finish; nothing more begins."""
-        for held in self._held:
-            if held.is_pausing and held.task is not None:
-                held.task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._settings.drain_timeout)
 
@@ -405,6 +401,9 @@ class Consumption:
     ) -> None:
         # Where it was cancelled, nothing more is to begin, either.
         self._stopping.set()
+        for held in self._held:
+            if held.pause is not None:
+                held.pause.cancel()
         try:
             await _cancel(receiving, extending, *self._tasks)
             self._is_over = True

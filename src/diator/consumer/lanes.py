@@ -35,6 +35,10 @@ class Lanes(Generic[T]):
         """Give the next item that has its turn, None if there is none."""
         return self._ready.popleft() if self._ready else None
 
+    def again(self, item: T) -> None:
+        """Have an item wait that had its turn, and keeps its lane."""
+        self._ready.append(item)
+
     def leave(self, lane: Hashable | None) -> None:
         """Say that the item of a lane that had its turn has had it."""
         if lane is None:

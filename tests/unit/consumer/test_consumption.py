@@ -158,6 +158,51 @@ class TestRetry:
         [(_, cause)] = dead(service)
         assert cause.startswith("tried 3 times without an end")
 
+    async def test_pause(self):
+        """What waits for its next attempt keeps none but those behind it waiting."""
+        service = Service(concurrency=2, backoff=NEVER)
+
+        async def fail(event: UserJoined) -> None:
+            if event.user_id < 5:
+                raise FailedError
+
+        service.on_joined = fail
+        for user_id in range(5):
+            service.put(user_id, key=str(user_id))
+        for user_id in range(5, 10):
+            service.put(user_id)
+        service.put(10, key="4")
+        async with service.consumer():
+            await service.broker.until(lambda: len(service.broker.ids) == 5)
+            await pause(20)
+
+        assert service.handled == [5, 6, 7, 8, 9]
+        assert sorted(service.broker.given_back, key=int) == [*"01234", "10"]
+
+    async def test_after_the_pause(self):
+        """After its pause, a message waits for a place again."""
+        service = Service(concurrency=1)
+        blocking = Blocking()
+        failed: set[int] = set()
+
+        async def fail_once(event: UserJoined) -> None:
+            if event.user_id == 7 and not failed:
+                failed.add(7)
+                raise FailedError
+            await blocking(event)
+
+        service.on_joined = fail_once
+        service.put(7)
+        service.put(8)
+        async with service.consumer():
+            await blocking.until(1)
+            await asyncio.sleep(0.01)  # that nothing happens cannot be awaited
+            assert blocking.entered == [8]
+            blocking.gate.set()
+            await service.broker.settled()
+
+        assert blocking.left == [8, 7]
+
     async def test_fresh_message(self):
         """Each attempt gets a message of its own."""
         service = Service()

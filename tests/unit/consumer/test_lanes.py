@@ -42,6 +42,19 @@ class TestLanes:
         lanes.add("d", 1)
         assert taken(lanes) == ["d"]
 
+    def test_again(self):
+        """What has its turn a second time keeps those behind it waiting."""
+        lanes = Lanes()
+        for item in "ab":
+            lanes.add(item, 1)
+        lanes.take()
+        lanes.add("x", None)
+        lanes.again("a")
+
+        assert taken(lanes) == ["x", "a"]
+        lanes.leave(1)
+        assert taken(lanes) == ["b"]
+
     @given(
         st.lists(st.tuples(st.integers(), st.sampled_from([None, 1, 2, 3]))),
         st.randoms(),
