@@ -57,8 +57,10 @@ class Consumer:
             for their turn; also how many come again after a crash. 256 make receiving
             and acknowledging in batches worth the while.
         max_attempts: How often a message is tried at most, counting deliveries after
-            crashes, so that one that kills the process ends as a dead letter, too. 10,
-            with the usual backoff, last about 40 seconds: a restart of a database.
+            crashes, so that one that kills the process ends as a dead letter, too. So
+            that what was handled with it does not, what comes for the third time is
+            handled alone. 10, with the usual backoff, last about 40 seconds: a restart
+            of a database.
         backoff: How long to wait between attempts.
         is_transient: Tells errors that may pass from those that will not. It is asked
             for everything that an attempt has failed by, and one lasting error is

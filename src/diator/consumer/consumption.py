@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from diator.consumer.lanes import Lanes
 from diator.consumer.retry import Backoff, causes, described
 from diator.exceptions import DecodingError, UnknownMessageError
@@ -53,6 +55,14 @@ With one message less, and one message more, each time, the broker would be aske
 often as there are messages: half of the throughput.
 """
 
+SUSPICIOUS_ATTEMPT = 3
+"""
+From which delivery on a message is handled alone.
+
+The first time, whatever was held may have ended the process, and the second time what
+was handled together. Alone, what is innocent shows that it is.
+"""
+
 MAX_SHOWN = 200  # Names and ids in logs are no longer; others may be anything.
 
 
@@ -91,12 +101,21 @@ class Held:
         lane: What others have in common with it that have to wait for it.
         attempt: Which attempt to handle it is the next, or is being made.
         task: What handles it, in the attempt that is being made or was the last.
+        is_begun: Whether it was handled here already, or is being so.
         pause: What ends its waiting for the next attempt, None while it does not wait.
         is_decided: Whether the broker is being told what became of it.
 
     """
 
-    __slots__ = ("attempt", "delivery", "is_decided", "lane", "pause", "task")
+    __slots__ = (
+        "attempt",
+        "delivery",
+        "is_begun",
+        "is_decided",
+        "lane",
+        "pause",
+        "task",
+    )
 
     def __init__(self, delivery: Delivery) -> None:
         self.delivery = delivery
@@ -106,6 +125,7 @@ class Held:
         self.attempt = delivery.attempt
         self.task: asyncio.Task[None] | None = None
         self.pause: asyncio.TimerHandle | None = None
+        self.is_begun = False
         self.is_decided = False
 
 
@@ -140,6 +160,8 @@ class Consumption:
         self._is_giving_up = False
         self._lanes: Lanes[Held] = Lanes()
         self._held: set[Held] = set()
+        # What is handled alone, or will be when all else is settled.
+        self._alone: Held | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._handled: list[Held] = []
         self._is_over = False
@@ -223,14 +245,25 @@ class Consumption:
 
     def _start(self) -> None:
         while len(self._tasks) < self._settings.concurrency:
-            held = None if self._stopping.is_set() else self._lanes.take()
+            if self._stopping.is_set():
+                break
+            held = self._alone or self._lanes.take()
             if held is None:
                 break
+            if self._is_suspicious(held.delivery):
+                self._alone = held
+                # What is not acknowledged would come again with it, and be suspected.
+                if self._tasks or any(other.is_decided for other in self._held):
+                    break
             # Each in a context of its own, so that none finds what another left there.
             held.task = self._loop.create_task(
                 self._handle(held), context=self._context.copy()
             )
             self._tasks.add(held.task)
+
+    def _is_suspicious(self, delivery: Delivery) -> bool:
+        most = self._settings.max_attempts
+        return max(2, min(SUSPICIOUS_ATTEMPT, most)) <= delivery.attempt <= most
 
     # --- Handling ---
 
@@ -252,6 +285,13 @@ class Consumption:
             )
             await self._dead_letter(held, cause)
             return
+        if not held.is_begun:
+            held.is_begun = True
+            if held.delivery.attempt > 1:
+                # It was received without being counted, for it might not be begun.
+                await self._insist(
+                    "extending", partial(self._subscription.extend, [held.delivery])
+                )
         failure = await self._failure(held)
         if failure is None:
             return
@@ -264,6 +304,8 @@ class Consumption:
         pause = self._settings.backoff.delay(held.attempt)
         held.attempt += 1
         held.pause = self._loop.call_later(pause, self._resume, held)
+        if self._alone is held:
+            self._alone = None
 
     def _resume(self, held: Held) -> None:
         held.pause = None
@@ -375,11 +417,15 @@ class Consumption:
         self._held.difference_update(settled)
         self._counters.last_progress = datetime.now(UTC)
         self._room.set()
+        if self._alone in settled:
+            self._alone = None
+        # It may be that something waited to be alone, or for something that was.
+        self._start()
 
     async def _extend(self) -> None:
         while True:
             await asyncio.sleep(self._settings.heartbeat)
-            deliveries = [held.delivery for held in self._held]
+            deliveries = [_counted(held) for held in self._held]
             if deliveries:
                 try:
                     await self._subscription.extend(deliveries)
@@ -457,6 +503,14 @@ class Consumption:
         # Neither must a processor of the application's end the consumer.
         with suppress(Exception):
             getattr(get_logger(), level)(text, **fields)
+
+
+def _counted(held: Held) -> Delivery:
+    """Give a delivery with the attempts that were begun, for the broker to count."""
+    attempt = held.delivery.attempt
+    if held.is_begun or attempt == 1:
+        return held.delivery
+    return msgspec.structs.replace(held.delivery, attempt=attempt - 1)
 
 
 async def _cancel(*tasks: asyncio.Task[None]) -> None:

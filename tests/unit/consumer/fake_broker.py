@@ -19,6 +19,8 @@ class FakeBroker:
     """
     Keeps the messages of one consumer group, and what the consumer says about them.
 
+    What comes again is counted when its handling begins: with `extend`.
+
     Attributes:
         published: What was published.
         waiting: What will be delivered next.
@@ -28,6 +30,8 @@ class FakeBroker:
         extended: The ids of what took longer, batch by batch.
         dead: What was put aside, and why.
         failures: What the next calls of a method raise.
+        counts: How often what was delivered was tried.
+        is_away: Whether it can be told nothing.
         topics: What was subscribed to.
     """
 
@@ -42,6 +46,8 @@ class FakeBroker:
         self.extended: list[list[str]] = []
         self.dead: list[tuple[Delivery, str]] = []
         self.failures: dict[str, list[BaseException]] = {}
+        self.counts: dict[int, int] = {}
+        self.is_away = False
         self.topics: Sequence[str] = ()
         self.group = ""
         self.limits: list[int] = []
@@ -125,6 +131,7 @@ class FakeBroker:
     async def extend(self, deliveries: Sequence[Delivery], /) -> None:
         await self._fail("extend")
         self.extended.append([each.message_id for each in deliveries])
+        self.counts.update({each.receipt: each.attempt for each in deliveries})
         await self._tell()
 
     async def dead_letter(self, delivery: Delivery, cause: str, /) -> None:
@@ -139,17 +146,20 @@ class FakeBroker:
             self.waiting.popleft(), receipt=self._receipts
         )
         self.unsettled[self._receipts] = delivery
+        self.counts[self._receipts] = max(1, delivery.attempt - 1)
         return delivery
 
     def _put_back(self, receipts: list[int]) -> None:
         again = [self.unsettled.pop(receipt) for receipt in sorted(receipts)]
         self.waiting.extendleft(
-            msgspec.structs.replace(each, attempt=each.attempt + 1)
+            msgspec.structs.replace(each, attempt=self.counts[each.receipt] + 1)
             for each in reversed(again)
         )
 
     async def _fail(self, method: str) -> None:
         await asyncio.sleep(0)
+        if self.is_away:
+            raise ConnectionError
         failures = self.failures.get(method)
         if failures:
             error = failures.pop(0)

@@ -349,6 +349,109 @@ class TestUndecodable:
         assert [delivery.body for delivery, _ in service.broker.dead] == bodies
 
 
+class TestCrashes:
+    @pytest.mark.parametrize("max_attempts", [2, 3, 5])
+    async def test_killer(self, max_attempts: int, monkeypatch):
+        """Of all that was held, what kills the process is put aside, and only that."""
+        monkeypatch.setattr(consumption, "SETTLING_SECONDS", 0.001)
+        service = Service(max_attempts=max_attempts, concurrency=4, heartbeat=0.0001)
+        killed = asyncio.Event()
+        killers = [3, 17]
+        deaths: list[int] = []
+
+        async def work(event: UserJoined) -> None:
+            if event.user_id in killers:
+                service.broker.is_away = True
+                deaths.append(event.user_id)
+                killed.set()
+                await asyncio.Event().wait()
+            # Some heartbeats long.
+            await asyncio.sleep(0.001)
+
+        service.on_joined = work
+        for user_id in range(30):
+            service.put(user_id, key=str(user_id) if user_id % 3 else None)
+        settled = asyncio.create_task(service.broker.settled())
+        while not settled.done():
+            running = asyncio.create_task(service.consumer().run())
+            died = asyncio.create_task(killed.wait())
+            await asyncio.wait([settled, died], return_when=asyncio.FIRST_COMPLETED)
+            for task in (running, died):
+                task.cancel()
+            await asyncio.wait([running, died])
+            killed.clear()
+            service.broker.is_away = False
+
+        assert sorted(int(message_id) for message_id, _ in dead(service)) == killers
+        innocent = [user_id for user_id in range(30) if user_id not in killers]
+        assert sorted(map(int, service.broker.ids)) == innocent
+        assert len(deaths) <= 2 * max_attempts
+
+    async def test_alone(self):
+        """What was there at two ends is handled while nothing else is."""
+        service = Service(concurrency=4)
+        service.on_joined = blocking = Blocking()
+        for user_id, attempt in enumerate([2, 3, 1, 4]):
+            service.put(user_id, attempt=attempt)
+
+        async with service.consumer():
+            for number in range(1, 5):
+                await blocking.until(number)
+                await pause(20)
+                assert len(blocking.entered) == number
+                # What was handled before is known to the broker.
+                assert len(service.broker.ids) == number - 1
+                blocking.gate.set()
+                await service.broker.until(lambda: len(service.broker.ids) == number)  # noqa: B023  # it waits here
+                blocking.gate.clear()
+
+    async def test_alone_but_pausing(self):
+        """While it waits for its next attempt, others are handled."""
+        service = Service(backoff=NEVER)
+        service.on_joined = Failing(FailedError())
+        service.put(7, attempt=3)
+        service.put(8)
+        async with service.consumer():
+            await service.broker.until(lambda: service.broker.ids == ["8"])
+
+        assert service.broker.given_back == ["7"]
+
+    async def test_counted(self):
+        """What comes again is counted before it is handled, once, and not otherwise."""
+        service = Service(concurrency=1)
+        service.on_joined = Failing(FailedError())
+        service.put(7, attempt=2)
+        service.put(8)
+        await service.consume()
+
+        assert service.broker.extended == [["7"]]
+        assert sorted(service.handled) == [7, 8]
+
+    async def test_not_begun(self):
+        """What had not begun when the process ended is not counted."""
+        service = Service(concurrency=1, heartbeat=0.0001, drain_timeout=0)
+        service.on_joined = blocking = Blocking()
+        service.put(7, attempt=2)
+        service.put(8, attempt=2)
+        async with service.consumer():
+            await blocking.until(1)
+            await service.broker.until(lambda: len(service.broker.extended) >= 3)
+
+        attempts = {each.message_id: each.attempt for each in service.broker.waiting}
+        assert attempts == {"7": 3, "8": 2}
+
+    async def test_cannot_be_counted(self, monkeypatch):
+        """It is not handled before the broker knows."""
+        monkeypatch.setattr(consumption, "RECONNECTING", FAST)
+        service = Service()
+        service.broker.failures["extend"] = [ConnectionError(), TimeoutError()]
+        service.put(7, attempt=2)
+        await service.consume()
+
+        assert service.broker.extended == [["7"]]
+        assert service.handled == [7]
+
+
 def unknown_body() -> bytes:
     return json.dumps(
         {
