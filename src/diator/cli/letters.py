@@ -82,11 +82,16 @@ async def _pages(
     if letter_ids is not None:
         yield letter_ids
         return
-    # A letter that dies again while this goes on is not taken a second time.
-    seen: set[str] = set()
+    # First, for one that dies again meanwhile may have another id, and is none of them.
+    found = await _all_ids(letters)
+    for first in range(0, len(found), PAGE):
+        yield found[first : first + PAGE]
+
+
+async def _all_ids(letters: DeadLetters) -> Sequence[str]:
+    limit = PAGE
     while True:
-        found = {letter.letter_id for letter in await letters.list(PAGE)} - seen
-        if not found:
-            return
-        seen |= found
-        yield sorted(found)
+        ids = [letter.letter_id for letter in await letters.list(limit)]
+        if len(ids) < limit:
+            return ids
+        limit *= 2

@@ -44,3 +44,13 @@ class FakeLetters:
 
     async def drop(self, letter_ids):
         return len([self.letters.pop(each) for each in letter_ids])
+
+
+class DyingLetters(FakeLetters):
+    """Dead letters that die again as soon as they are replayed, under new ids."""
+
+    async def replay(self, letter_ids):
+        number = await super().replay(letter_ids)
+        for letter_id in letter_ids:
+            self.letters[f"{letter_id}+"] = make_letter(f"{letter_id}+")
+        return number

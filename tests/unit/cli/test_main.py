@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from diator.cli.main import app
-from tests.unit.cli.fake_letters import FakeLetters, make_letter
+from tests.unit.cli.fake_letters import DyingLetters, FakeLetters, make_letter
 
 
 class FakeOutbox:
@@ -148,6 +148,16 @@ class TestDeadLetters:
 
         assert result.output == "Replayed 2500.\n"
         assert len(many.replayed) == 2_500
+
+    def test_replay_all_again(self, monkeypatch):
+        """Those that die again meanwhile are not replayed once more."""
+        dying = DyingLetters(2_000)
+        monkeypatch.setattr(sys.modules[HERE], "letters", dying)
+
+        result = invoke("dead-letters", "replay", f"{HERE}:letters", "--all")
+
+        assert result.output == "Replayed 2000.\n"
+        assert len(dying.letters) == 2_000
 
     def test_drop(self):
         """Letters are dropped, and not replayed."""
