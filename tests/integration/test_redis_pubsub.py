@@ -18,6 +18,7 @@ from tests.proxy import Proxy
 
 SOON = 0.2  # seconds
 PATIENCE = 30  # seconds
+AWAITS = 60  # more than it takes to connect and to be confirmed
 
 
 def make_message(number=0, message_type="notification_event"):
@@ -118,6 +119,36 @@ class TestOutages:
 
             assert numbers(await publish_until(broker, receiving)) == [7]
 
+    async def test_unanswered_at_first(self, proxy):
+        """A subscription that Redis did not confirm is made anew."""
+        proxy.truncates_answers = True
+        async with listening(proxy.url, timeout=SOON) as (broker, subscription):
+            proxy.truncates_answers = False
+            receiving = asyncio.create_task(keep_receiving(subscription))
+
+            assert numbers(await publish_until(broker, receiving)) == [7]
+
+    async def test_confirmation_lost(self, proxy, monkeypatch):
+        """The same holds where the connection stands, and its answer is lost."""
+        async with listening(proxy.url, timeout=SOON) as (broker, subscription):
+            await subscription._hang_up()
+            opened = module.open_connection
+
+            async def open_to_lose(*arguments):
+                connection = await opened(*arguments)
+                proxy.swallows_answers = True
+                return connection
+
+            monkeypatch.setattr(module, "open_connection", open_to_lose)
+            with pytest.raises(ConnectionError):
+                await subscription.receive(1)
+            assert subscription._connection is None
+
+            monkeypatch.setattr(module, "open_connection", opened)
+            proxy.swallows_answers = False
+            receiving = asyncio.create_task(keep_receiving(subscription))
+            assert numbers(await publish_until(broker, receiving)) == [7]
+
     async def test_restart(self, own_redis, caplog):
         """Whoever was cut off connects anew, and says that something may be missing."""
         async with listening(own_redis.url) as (broker, subscription):
@@ -171,17 +202,19 @@ class TestOutages:
 
             assert numbers(await publish_until(broker, receiving)) == [7]
 
-    async def test_cancelled_while_it_connects(self, proxy):
-        """Whoever leaves while it connects leaves nothing behind."""
-        async with listening(proxy.url) as (_, subscription):
-            await subscription._hang_up()
-            receiving = asyncio.create_task(subscription.receive(1))
-            accepted = proxy.accepted
-            while proxy.accepted == accepted:  # noqa: ASYNC110  # nothing tells of it
-                await asyncio.sleep(0)
-            receiving.cancel()
-        await asyncio.wait([receiving])
-        assert receiving.cancelled()
+    async def test_left_while_it_connects(self, proxy):
+        """Whoever leaves while it connects, at any await, leaves nothing behind."""
+        for steps in range(AWAITS):
+            async with listening(proxy.url) as (_, subscription):
+                await subscription._hang_up()
+                receiving = asyncio.create_task(subscription.receive(1))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                receiving.cancel()
+            await asyncio.wait([receiving])
+            assert receiving.cancelled()
+            assert subscription._connection is None
+            assert subscription._fetching is subscription._reading is None
 
 
 async def keep_receiving(subscription):

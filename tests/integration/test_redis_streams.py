@@ -430,6 +430,15 @@ class TestDurability:
 
             assert all("it may have been sent" in str(outcome) for outcome in outcomes)
 
+    async def test_unanswered(self, proxy):
+        """Where Redis does not say what it can do, that is no answer."""
+        async with open_broker(proxy.url, timeout=SOON) as broker:
+            await broker.check()
+
+            proxy.swallows_answers = True
+            with pytest.raises(ConnectionError, match="may have been sent"):
+                await broker.check()
+
     async def test_may_not_ask(self, redis_url, redis_client):
         """Who may not ask Redis what it can do is told what is lacking."""
         await redis_client.acl_setuser(

@@ -128,7 +128,7 @@ class PubSubSubscription:
             # What came with it is here already, so that nobody has to be waited for.
             while len(self._buffer) < limit and await self._has_come():
                 self._take(await self._read())
-        except ConnectionError as error:
+        except Exception as error:  # noqa: BLE001  # a broken socket raises many things
             get_logger().warning(
                 "messages_missed", channels=self._pattern, reason=str(error)
             )
@@ -137,14 +137,14 @@ class PubSubSubscription:
 
     async def _listen(self) -> None:
         self._connection = await open_connection(self._pool, self._timeout)
-        heard = False
         try:
             await self._send(b"PSUBSCRIBE", self._pattern.encode())
             self._take(await self._read())
-            heard = True
-        finally:
-            if not heard:
-                await self._hang_up()
+        except BaseException as error:
+            await self._hang_up()
+            if isinstance(error, Exception):
+                raise ConnectionError(str(error)) from error
+            raise
 
     async def _read(self) -> Any:
         """Read the next reply; ask whether Redis is there when none comes."""
@@ -157,10 +157,7 @@ class PubSubSubscription:
             msg = f"Redis said nothing for {self._timeout:g} s"
             raise ConnectionError(msg)
         self._reading = None
-        try:
-            return reading.result()
-        except Exception as error:  # a broken socket raises many things
-            raise ConnectionError(str(error)) from error
+        return reading.result()
 
     async def _has_come(self) -> bool:
         self._reading = self._reading or self._start_reading()
@@ -176,10 +173,7 @@ class PubSubSubscription:
 
     async def _send(self, *command: bytes) -> None:
         connection: Any = self._connection
-        try:
-            await connection.send_packed_command(pack(*command), check_health=False)
-        except Exception as error:  # a broken socket raises many things
-            raise ConnectionError(str(error)) from error
+        await connection.send_packed_command(pack(*command), check_health=False)
 
     async def _hang_up(self) -> None:
         if self._reading is not None:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from diator.events.message_brokers.batching import Batcher, Outcomes
 from diator.events.message_brokers.protocol import Message
@@ -19,6 +20,7 @@ from diator.events.message_brokers.redis_connections import (
     nothing_written,
     outcome_of,
     pack,
+    without_frames,
 )
 from diator.events.message_brokers.redis_streams_competing import CompetingSubscription
 from diator.events.message_brokers.redis_streams_dead_letters import (
@@ -38,6 +40,7 @@ from diator.events.message_brokers.redis_streams_subscription import (
     Membership,
     StreamSubscription,
     ask,
+    raise_refusal,
     to_bytes,
 )
 from diator.events.message_brokers.redis_streams_trimming import trim_stream
@@ -145,11 +148,10 @@ class RedisStreamsBroker:
             asyncio.get_running_loop().time() + self._timeout,
             self._timeout,
         )
-        if isinstance(reply, ConnectionError | TimeoutError):
-            raise ConnectionError(str(reply)) from reply
-        if isinstance(reply, Exception):
+        if isinstance(reply, ResponseError):
             msg = f"Redis has to be asked what it can do: allow INFO; it says: {reply}"
             raise ConfigurationError(msg) from reply
+        raise_refusal(reply)
         problem = _problem(_info(reply), durable=self._require_durable)
         if problem is not None:
             raise ConfigurationError(problem)
@@ -178,7 +180,7 @@ class RedisStreamsBroker:
             try:
                 commands.append(adding(message, self._names))
             except (ConfigurationError, EncodingError) as error:
-                refusals.append((place, error))
+                refusals.append((place, without_frames(error)))
         outcomes: list[Exception | None] = []
         if commands:
             outcomes += await self._batcher_of_this_loop().send(commands)
