@@ -19,10 +19,19 @@ from diator.outbox.tables import BUCKETS, Tables, in_utc, insert_of
 if TYPE_CHECKING:
     import asyncio
 
+    from sqlalchemy import Column, ScalarSelect
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
     from diator.events.event import Event
     from diator.messages.registry import MessageRegistry
+
+
+MAX_COUNT = 10_000
+"""
+How many messages are counted at most.
+
+A probe asks every few seconds, also when there are millions: that is when it matters.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +40,9 @@ class OutboxStatus:
     How an outbox fares.
 
     Attributes:
-        pending: How many messages wait to be published.
-        oldest_seconds: For how long the oldest of them has waited, 0 if there is none.
-        dead: How many messages were given up.
+        pending: How many messages wait to be published, up to `MAX_COUNT`.
+        oldest_seconds: How long ago the first of them was raised, 0 if there is none.
+        dead: How many messages were given up, up to `MAX_COUNT`.
 
     """
 
@@ -107,11 +116,10 @@ class Outbox:
     async def status(self) -> OutboxStatus:
         """Look how many messages wait, since when, and how many were given up."""
         outbox, dead = self.tables.outbox, self.tables.dead
-        count = select(func.count()).select_from
+        # By the key, since nothing else finds it without reading all the others.
+        first = select(outbox.c.created_at).order_by(outbox.c.seq).limit(1)
         query = select(
-            count(outbox).scalar_subquery(),
-            select(func.min(outbox.c.created_at)).scalar_subquery(),
-            count(dead).scalar_subquery(),
+            _count(outbox.c.seq), first.scalar_subquery(), _count(dead.c.message_id)
         )
         async with self.engine.connect() as connection:
             pending, oldest, died = (await connection.execute(query)).one()
@@ -157,6 +165,11 @@ def _tell_of_commit(session: Session) -> None:
 
 _WRITTEN = "diator_outbox"
 """Where a session keeps which outboxes its transaction has written to."""
+
+
+def _count(column: Column[Any]) -> ScalarSelect[int]:
+    counted = select(column).limit(MAX_COUNT).subquery()
+    return select(func.count()).select_from(counted).scalar_subquery()
 
 
 class _Body(msgspec.Struct):

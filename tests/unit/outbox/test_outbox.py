@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.event import listens_for
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -16,6 +17,7 @@ from diator.events.event import CommandPosted
 from diator.events.message_brokers.encoding import MAX_BODY_BYTES
 from diator.exceptions import BindingError, ConfigurationError, EncodingError
 from diator.messages.headers import sending_headers
+from diator.outbox import outbox as outbox_module
 from diator.outbox.outbox import Outbox, OutboxStatus, bucket_of
 from diator.outbox.tables import BUCKETS
 from diator.requests.request import Command
@@ -205,6 +207,24 @@ class TestStatus:
 
         assert status.pending == 2
         assert 0 < status.oldest_seconds < 60
+
+    async def test_many(self, outbox, monkeypatch):
+        """Where many wait, they are not all counted."""
+        monkeypatch.setattr(outbox_module, "MAX_COUNT", 2)
+        await commit(outbox, *(Moved(name=name) for name in "abc"))
+
+        assert (await outbox.status()).pending == 2
+
+    async def test_first(self, outbox):
+        """The one that has waited longest is the one that comes first."""
+        await commit(outbox, Moved(name="first"))
+        table = outbox.tables.outbox
+        hour_ago = datetime.now(UTC) - timedelta(hours=1)
+        async with outbox.engine.begin() as connection:
+            await connection.execute(update(table).values(created_at=hour_ago))
+        await commit(outbox, Moved(name="second"))
+
+        assert (await outbox.status()).oldest_seconds > 3_000
 
 
 class TestBucketOf:
