@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Each is itself alone, so that who has to remember one can hold it weakly.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Received:
     """
     A message of another process that is being handled.

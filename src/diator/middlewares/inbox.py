@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from sqlalchemy import delete
 
 from diator.container.scope import current_scope
+from diator.events.event import Event
+from diator.exceptions import ConfigurationError
 from diator.messages.received import received_message
 from diator.outbox.session import session_in_transaction
 from diator.outbox.tables import Tables, insert_of
@@ -37,7 +39,9 @@ class InboxMiddleware:
     same time waits for that transaction to end.
 
     Its place is inside the `TransactionMiddleware`, around events, and around requests
-    where commands are received. What does not come from elsewhere passes.
+    where commands are received. What does not come from elsewhere passes. Middlewares
+    outside of it may pass on a copy of an event, which has its id, but none of a
+    command, which has no id.
 
     Args:
         tables: Where the ids are kept; tables with the usual names if left out.
@@ -50,17 +54,20 @@ class InboxMiddleware:
         self._written: WeakKeyDictionary[Any, set[tuple[str, str]]] = (
             WeakKeyDictionary()
         )
+        # What has come here, so that others of its type are others.
+        self._seen: WeakSet[Received] = WeakSet()
 
     async def __call__(self, message: Any, handle: Handle) -> Any:
         """
         Pass on a message that was not handled yet, and answer None for others.
 
         Raises:
-            ConfigurationError: No transaction is running.
+            ConfigurationError: No transaction is running, or a middleware outside of it
+                has passed on another command.
 
         """
         received = received_message()
-        if received is None or received.message is not message:
+        if received is None or not self._is_received(message, received):
             return await handle(message)
         session = await session_in_transaction(current_scope(), self)
         if await self._is_handled(session, received):
@@ -86,6 +93,26 @@ class InboxMiddleware:
         async with engine.begin() as connection:
             deleted = await connection.execute(delete(inbox).where(old))
         return deleted.rowcount
+
+    def _is_received(self, message: Any, received: Received) -> bool:
+        original = received.message
+        if message is original:
+            self._seen.add(received)
+            return True
+        if type(message) is not type(original):
+            return False
+        event_id = getattr(message, "event_id", None)
+        if event_id is not None:
+            return bool(event_id == original.event_id)
+        # What is sent while the original is handled comes after it.
+        if isinstance(message, Event) or received in self._seen:
+            return False
+        msg = (
+            f"InboxMiddleware got another {type(message).__name__} than was received, "
+            "and cannot tell whether it was handled: put middlewares that pass on or "
+            "send another one inside it"
+        )
+        raise ConfigurationError(msg)
 
     async def _is_handled(self, session: AsyncSession, received: Received) -> bool:
         inbox = self._tables.inbox

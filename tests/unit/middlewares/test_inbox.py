@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from diator import Command, Mediator
+from diator import Command, Mediator, NotificationEvent
 from diator.container.scope import current_scope
 from diator.exceptions import ConfigurationError, EventsError
 from diator.messages.received import Received, handling
@@ -22,6 +22,11 @@ from tests.unit.fakes import Announced
 @dataclass(frozen=True)
 class Order(Command):
     name: str = "it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told(NotificationEvent):
+    name: str
 
 
 class FailedError(Exception):
@@ -67,6 +72,10 @@ def effects():
 
 @pytest.fixture
 def mediator(engine, effects):
+    return make_mediator(engine, effects)
+
+
+def make_mediator(engine, effects):
     mediator = Mediator()
     mediator.container.scoped(AsyncSession, async_sessionmaker(engine))
 
@@ -77,6 +86,10 @@ def mediator(engine, effects):
 
     @mediator.handles(Announced)
     async def hear(event):
+        effects.have(event.name)
+
+    @mediator.handles(Told)
+    async def listen(event):
         effects.have(event.name)
 
     return mediator
@@ -155,6 +168,32 @@ class TestEvents:
         assert effects.names == ["first", "second"]
         assert await count(engine) == 0
 
+    async def test_copy(self, engine, effects, transaction, inbox):
+        """A copy of an event, which a middleware outside has made, is the event."""
+        mediator = make_mediator(engine, effects)
+
+        async def rename(message, handle):
+            return await handle(replace(message, name="other"))
+
+        for middleware in (rename, transaction, inbox):
+            mediator.event_emitter.use(middleware)
+        event = Told(name="it")
+
+        for _ in range(2):
+            with handling(received(event)):
+                await mediator.receive(event)
+
+        assert effects.names == ["other"]
+
+    async def test_raised_meanwhile(self, mediator, effects):
+        """Another event of its type is no copy of it."""
+        event = Told(name="it")
+        for _ in range(2):
+            with handling(received(event)):
+                await mediator.receive(Told(name="other"))
+
+        assert effects.names == ["other", "other"]
+
 
 class TestCommands:
     async def test_again(self, mediator, effects, transaction, inbox):
@@ -172,11 +211,30 @@ class TestCommands:
         mediator.use(transaction)
         mediator.use(inbox)
 
-        with handling(received(Order())):
-            await mediator.send(Order("first"))
-            await mediator.send(Order("second"))
+        async def send_others(message, handle):
+            if message.name == "it":
+                await mediator.send(Order("first"))
+                await mediator.send(Order("second"))
+            return await handle(message)
 
-        assert effects.names == ["first", "second"]
+        mediator.use(send_others)
+
+        await send(mediator, Order())
+
+        assert effects.names == ["first", "second", "it"]
+
+    async def test_another(self, mediator, effects, transaction, inbox):
+        """Another command than was received is refused, not handled again and again."""
+
+        async def rename(message, handle):
+            return await handle(replace(message, name="other"))
+
+        for middleware in (rename, transaction, inbox):
+            mediator.use(middleware)
+
+        with pytest.raises(ConfigurationError, match="another Order than was received"):
+            await send(mediator, Order())
+        assert effects.names == []
 
     async def test_without_a_transaction(self, mediator, inbox):
         """Without a transaction around it, it says so, before anything is done."""
