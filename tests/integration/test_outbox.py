@@ -163,6 +163,25 @@ class TestRelay:
         assert letter.attempts == 2
         assert broker.published[-2:] == [("a", 2), ("a", 1)]
 
+    async def test_lost_on_the_way(self, outbox):
+        """What was taken is gone, and what was lost waits without an attempt."""
+
+        class Losing(LedgerBroker):
+            async def publish(self, messages, /):
+                [taken] = await super().publish(messages[:1])
+                return [taken, *[ConnectionError("lost")] * (len(messages) - 1)]
+
+        broker = Losing()
+        await add(outbox, ("a", 0), ("a", 1), ("a", 2))
+
+        for _ in range(2):
+            with pytest.raises(ConnectionError, match="lost"):
+                await relay_all(outbox, broker, max_attempts=1)
+        await relay_all(outbox, broker, max_attempts=1)
+
+        assert broker.published == [("a", 0), ("a", 1), ("a", 2)]
+        assert await OutboxDeadLetters(outbox).list() == []
+
     async def test_dead_again(self, outbox):
         """What was written once more may die once more, and be replayed once."""
         broker = LedgerBroker()

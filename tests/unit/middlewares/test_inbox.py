@@ -185,6 +185,14 @@ class TestEvents:
 
         assert effects.names == ["other"]
 
+    async def test_other_type(self, mediator, effects, engine):
+        """What is of another type was not received."""
+        with handling(received(Order())):
+            await mediator.receive(Told(name="other"))
+
+        assert effects.names == ["other"]
+        assert await count(engine) == 0
+
     async def test_raised_meanwhile(self, mediator, effects):
         """Another event of its type is no copy of it."""
         event = Told(name="it")
