@@ -556,6 +556,20 @@ class TestMembers:
                 == []
             )
 
+    async def test_not_claimed_by_who_holds_it(self, broker, monkeypatch):
+        """Who extends too late does not get again what it is still handling."""
+        monkeypatch.setattr(competing_module, "CLAIM_PAUSE_SECONDS", SOON / 4)
+        await broker.publish([make_message(1)])
+        async with broker.subscribe([EVENTS], group="g") as member:
+            await receive(member, 1)
+
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(4 * SOON):
+                    await member.receive(1)
+
+            await broker.publish([make_message(2)])
+            assert numbers(await receive(member, 1)) == [2]
+
     async def test_owned_partitions(self, redis_url, redis_client, partitioned):
         """Which partitions are read can be said to the broker, once for all topics."""
         await partitioned.publish(make_messages(100))

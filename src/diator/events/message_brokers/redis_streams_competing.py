@@ -44,7 +44,8 @@ class CompetingSubscription(StreamSubscription):
     A member that gets whatever no other member has.
 
     An entry that was neither acknowledged nor extended for the claim time goes to
-    another member, or to this one again.
+    another member. The one that holds it never gets it a second time, however late it
+    is.
 
     Args:
         membership: Who reads what.
@@ -121,8 +122,12 @@ class CompetingSubscription(StreamSubscription):
         for stream, (cursor, ids, deleted) in zip(self._streams, replies, strict=True):
             self._cursors[stream] = cursor
             self._tell_lost(stream, deleted)
-            if ids:
-                claimed.append((stream, ids))
+            held = self._held[stream]
+            # To find what is held here has extended it, as its holder was too late to.
+            held.update((each, (now, held[each][1])) for each in ids if each in held)
+            others = [each for each in ids if each not in held]
+            if others:
+                claimed.append((stream, others))
         if all(cursor == BEGINNING for cursor in self._cursors.values()):
             self._next_claim = now + CLAIM_PAUSE_SECONDS
         if claimed:
