@@ -242,6 +242,22 @@ class TestPublishing:
         assert isinstance(second, error)
         assert await redis_client.xlen("diator:events") == 2
 
+    async def test_held_back(self, broker, redis_client):
+        """What is refused is not overtaken by what has the same key."""
+        messages = [
+            make_message(1, key="a", headers={"a": "\ud800"}),
+            make_message(2, key="a"),
+            make_message(3, key="b"),
+        ]
+
+        refused, held_back, other = await broker.publish(messages)
+
+        assert isinstance(refused, EncodingError)
+        assert isinstance(held_back, ConnectionError)
+        assert "held back" in str(held_back)
+        assert other is None
+        assert await redis_client.xlen("diator:events") == 1
+
     async def test_out_of_memory(self, own_redis):
         """A Redis without memory says so, and what it has can be handled."""
         async with (

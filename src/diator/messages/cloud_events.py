@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from diator.events.message_brokers.encoding import encode_payload
+from diator.events.message_brokers.holding_back import HeldBackKeys
 from diator.events.message_brokers.protocol import Message, MessageBroker
 from diator.exceptions import ConfigurationError, DecodingError, EncodingError
 from diator.messages.envelope import Envelope, Id, Name
@@ -114,16 +115,20 @@ class CloudEventsBroker:
         Publish messages as the broker does.
 
         Returns:
-            What the broker says of each, or an `EncodingError`.
+            What the broker says of each, or an `EncodingError`, or a `ConnectionError`
+            for what comes after one of these with the same key.
 
         """
         outcomes: list[Exception | None] = [None] * len(messages)
         formatted: list[Message] = []
         places: list[int] = []
+        held_back = HeldBackKeys()
         for place, message in enumerate(messages):
             try:
+                held_back.check(message)
                 formatted.append(self._format(message))
-            except EncodingError as error:
+            except (ConnectionError, EncodingError) as error:
+                held_back.add(message)
                 outcomes[place] = error
             else:
                 places.append(place)

@@ -179,6 +179,24 @@ class TestPublish:
         ]
         assert len(broker.messages) == 2
 
+    async def test_held_back(self, mode: Any):
+        """What cannot be encoded is not overtaken by what has the same key."""
+        broker = Keeping()
+        first, second = (
+            msgspec.structs.replace(message_of(event), key="a")
+            for event in (
+                CommandPosted(command=OpenRoom(name=object())),  # type: ignore[arg-type]  # as meant
+                USER_JOINED,
+            )
+        )
+
+        results = await CloudEventsBroker(broker, source="x", mode=mode).publish(
+            [first, second]
+        )
+
+        assert [type(result) for result in results] == [EncodingError, ConnectionError]
+        assert broker.messages == []
+
     async def test_nothing(self, mode: Any):
         """Where nothing can be encoded, the broker has nothing to do."""
         broker = Keeping()

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from diator.events.message_brokers.encoding import encode
+from diator.events.message_brokers.holding_back import HeldBackKeys
 from diator.events.message_brokers.memory_groups import MemoryGroups
 from diator.events.message_brokers.protocol import Message
 from diator.events.message_brokers.subscription import Capabilities, Subscription
@@ -98,17 +99,24 @@ class InMemoryMessageBroker:
             messages: What to publish, in this order.
 
         Returns:
-            None for each message that could be encoded, else an `EncodingError`.
+            None for each message that could be encoded, else an `EncodingError`, or a
+            `ConnectionError` where one with the same key was refused before it.
 
         """
         outcomes: list[Exception | None] = []
+        held_back: HeldBackKeys | None = None
         # Neither a function of its own nor a comprehension does this: each would be a
         # frame more, and for one message cost up to a sixth of it all.
         try:
             for message in messages:
                 try:
+                    if held_back is not None:
+                        held_back.check(message)
                     body = encode(message)
-                except EncodingError as error:
+                except (ConnectionError, EncodingError) as error:
+                    if held_back is None:
+                        held_back = HeldBackKeys()
+                    held_back.add(message)
                     outcomes.append(error)
                 else:
                     self._taken.append((message, body))

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from diator.events.message_brokers.batching import Batcher, Outcomes
+from diator.events.message_brokers.holding_back import HeldBackKeys
 from diator.events.message_brokers.protocol import Message
 from diator.events.message_brokers.redis_connections import (
     check_timeout,
@@ -20,7 +21,6 @@ from diator.events.message_brokers.redis_connections import (
     nothing_written,
     outcome_of,
     pack,
-    without_frames,
 )
 from diator.events.message_brokers.redis_streams_competing import CompetingSubscription
 from diator.events.message_brokers.redis_streams_dead_letters import (
@@ -171,22 +171,30 @@ class RedisStreamsBroker:
             so: an `EncodingError`, a `ConfigurationError` or Redis's own answer, where
             it is about this message; where Redis is out of reach, or would take no
             other message either, a `ConnectionError` or `TimeoutError` that says
-            whether the message may have been sent.
+            whether the message may have been sent. What comes after a message with the
+            same key that is not even sent is not sent either.
 
         """
         commands: list[bytes] = []
         refusals: list[tuple[int, Exception]] = []
-        for place, message in enumerate(messages):
-            try:
-                commands.append(adding(message, self._names))
-            except (ConfigurationError, EncodingError) as error:
-                refusals.append((place, without_frames(error)))
         outcomes: list[Exception | None] = []
-        if commands:
-            outcomes += await self._batcher_of_this_loop().send(commands)
-        for place, refusal in refusals:
-            outcomes.insert(place, refusal)
-        return outcomes
+        held_back = HeldBackKeys()
+        try:
+            for place, message in enumerate(messages):
+                try:
+                    held_back.check(message)
+                    commands.append(adding(message, self._names))
+                except (ConfigurationError, ConnectionError, EncodingError) as error:
+                    held_back.add(message)
+                    refusals.append((place, error))
+            if commands:
+                outcomes += await self._batcher_of_this_loop().send(commands)
+            while refusals:
+                outcomes.insert(*refusals.pop(0))
+            return outcomes
+        finally:
+            # An error leads to this frame, which must not lead to the error.
+            del refusals, outcomes
 
     def subscribe(
         self,

@@ -62,6 +62,22 @@ class TestInMemoryMessageBroker:
         assert isinstance(second, EncodingError)
         assert broker.messages == [messages[0], messages[2]]
 
+    async def test_held_back(self):
+        """What cannot be encoded is not overtaken by what has the same key."""
+        broker = InMemoryMessageBroker()
+        messages = [
+            msgspec.structs.replace(make_message(number), key=key)
+            for number, key in ((1j, "a"), (2, "a"), (3j, None), (4, None), (5, "b"))
+        ]
+
+        results = await broker.publish(messages)
+
+        assert [type(result) for result in results] == [
+            *(EncodingError, ConnectionError, EncodingError, type(None), type(None))
+        ]
+        assert "held back" in str(results[1])
+        assert broker.messages == messages[3:]
+
     async def test_is_bounded(self):
         """Only the last messages are kept."""
         broker = InMemoryMessageBroker(keep=2)
