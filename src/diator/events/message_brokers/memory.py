@@ -87,7 +87,7 @@ class InMemoryMessageBroker:
 
     def dead_letters(self, topic: str, group: str, /) -> DeadLetters:
         """Give access to what a group could not handle of a topic."""
-        return self._made_groups().dead_letters(topic, group)
+        return self._made_groups().dead_letters(topic, group, self._taken)
 
     async def publish(
         self, messages: Sequence[Message], /

@@ -46,9 +46,19 @@ class MemoryGroups:
             [self._group(topic, group, published) for topic in topics]
         )
 
-    def dead_letters(self, topic: str, group: str) -> MemoryDeadLetters:
-        """Give access to what a group could not handle of a topic."""
-        return MemoryDeadLetters(self._group(topic, group, ()).dead, self.take)
+    def dead_letters(
+        self, topic: str, group: str, published: Iterable[Taken]
+    ) -> MemoryDeadLetters:
+        """
+        Give access to what a group could not handle of a topic.
+
+        Args:
+            topic: The topic.
+            group: The name of the group.
+            published: What a new group begins with.
+
+        """
+        return MemoryDeadLetters(self._group(topic, group, published).dead, self.take)
 
     def _group(self, topic: str, name: str, published: Iterable[Taken]) -> _Group:
         group = self._groups.get((topic, name))

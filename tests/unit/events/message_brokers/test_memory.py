@@ -197,6 +197,17 @@ class TestGroups:
             [again] = await member.receive(1)
             assert again.attempt == 1  # none of them came to nothing
 
+    async def test_asked_for_dead_letters_first(self):
+        """To look at its dead letters takes no messages from a group to be."""
+        broker = InMemoryMessageBroker()
+        await broker.publish([make_message(1)])
+
+        assert await broker.dead_letters(EVENTS, "g").list() == []
+
+        async with broker.subscribe([EVENTS], group="g") as member:
+            async with asyncio.timeout(5):
+                assert numbers(await member.receive(1)) == [1]
+
     async def test_forgotten_for_looking_alone(self):
         """What is cleared is still delivered."""
         broker = InMemoryMessageBroker()
