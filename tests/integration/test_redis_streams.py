@@ -186,6 +186,31 @@ class TestWire:
         _, (_, replayed) = await redis_client.xrange("diator:events")
         assert replayed == entry
 
+    async def test_replayed_by_two_at_once(self, broker, redis_client):
+        """Of those who replay a dead letter at the same time, one does."""
+        await broker.publish([make_message(1)])
+        async with broker.subscribe([EVENTS], group="g") as subscription:
+            await subscription.dead_letter((await receive(subscription, 1))[0], "bad")
+        letters = broker.dead_letters(EVENTS, "g")
+        [letter] = await letters.list()
+
+        counts = await asyncio.gather(
+            *(letters.replay([letter.letter_id]) for _ in range(5))
+        )
+
+        assert sorted(counts) == [0, 0, 0, 0, 1]
+        assert await redis_client.xlen("diator:events") == 2
+
+    async def test_dead_letter_of_others(self, broker, redis_client):
+        """What others wrote among the dead letters keeps nobody from looking."""
+        await redis_client.xadd(
+            "diator:events:dead:g", {"body": "{}", "dead:attempts": "many"}
+        )
+
+        [letter] = await broker.dead_letters(EVENTS, "g").list()
+
+        assert (letter.body, letter.cause, letter.attempts) == (b"{}", "", 0)
+
 
 class TestPublishing:
     async def test_one_round_trip(self, proxy):

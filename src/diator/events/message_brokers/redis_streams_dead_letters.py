@@ -24,6 +24,15 @@ ATTEMPTS = OURS + b"attempts"
 STREAM = OURS + b"stream"
 ENTRY = OURS + b"entry"
 
+# Only who deletes it publishes it, of those who replay it at the same time. To publish
+# comes first, because it may be refused. A script takes no more than some thousands of
+# values out of a table at once, and a message has a few.
+REPLAY = b"""
+if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
+redis.call('XADD', KEYS[2], '*', unpack(ARGV, 2))
+return redis.call('XDEL', KEYS[1], ARGV[1])
+"""
+
 _ENTRY_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 MAX_CAUSE_BYTES = 10_000  # A message's whole payload may stand in an error's text.
@@ -99,8 +108,7 @@ class StreamDeadLetters:
         number = 0
         for letter_id in letter_ids:
             for found_id, fields in await self._find(letter_id):
-                await self._replay(found_id, fields)
-                number += 1
+                number += await self._replay(found_id, fields)
         return number
 
     async def drop(self, letter_ids: Sequence[str]) -> int:
@@ -121,19 +129,15 @@ class StreamDeadLetters:
         number: int = dropped
         return number
 
-    async def _replay(self, letter_id: bytes, fields: Sequence[bytes]) -> None:
+    async def _replay(self, letter_id: bytes, fields: Sequence[bytes]) -> int:
         theirs, _ = _taken_apart(fields)
         # Its partition may be another one by now.
         values = to_delivery(self._topic, b"", b"", theirs, 1)
         stream = self._names.one_of(self._topic, values.key, values.message_id)
-        await self._ask(
-            [
-                (b"MULTI",),
-                (b"XADD", stream, b"*", *theirs),
-                (b"XDEL", self._stream, letter_id),
-                (b"EXEC",),
-            ]
-        )
+        keys = (b"2", self._stream, stream)
+        [number] = await self._ask([(b"EVAL", REPLAY, *keys, letter_id, *theirs)])
+        replayed: int = number
+        return replayed
 
     async def _find(self, letter_id: str) -> Sequence[Any]:
         if _ENTRY_ID.fullmatch(letter_id) is None:
@@ -157,8 +161,9 @@ class StreamDeadLetters:
             message_name=delivery.message_name,
             message_id=delivery.message_id,
             key=delivery.key,
-            cause=to_text(ours[CAUSE]),
-            attempts=int(ours[ATTEMPTS]),
+            # Others may have written the entry, and whatever they liked.
+            cause=to_text(ours.get(CAUSE, b"")),
+            attempts=_number(ours.get(ATTEMPTS, b"")),
             died_at=datetime.fromtimestamp(int(milliseconds) / 1_000, UTC),
             headers=delivery.headers,
             body=delivery.body,
@@ -170,6 +175,10 @@ def _taken_apart(fields: Sequence[bytes]) -> tuple[list[bytes], dict[bytes, byte
     pairs = list(zip(fields[::2], fields[1::2], strict=True))
     theirs = [part for pair in pairs if not pair[0].startswith(OURS) for part in pair]
     return theirs, dict(pairs)
+
+
+def _number(value: bytes) -> int:
+    return int(value) if value.isdigit() else 0
 
 
 def burying(stream: bytes, delivery: Delivery, cause: str) -> Command:
