@@ -99,9 +99,10 @@ class TestReceiving:
             await broker.publish([make_message(4_711)])
             [delivery] = await subscription.receive(1)
             with caplog.at_level(logging.ERROR, "diator"):
-                await subscription.dead_letter(delivery, "ValueError: bad")
+                await subscription.dead_letter(delivery, "ValueError: secret")
 
-        assert "ValueError: bad" in caplog.text
+        assert "ValueError" in caplog.text
+        assert "secret" not in caplog.text
         assert delivery.message_id in caplog.text
         assert "4711" not in caplog.text
 

@@ -87,7 +87,9 @@ class PubSubSubscription:
 
     async def dead_letter(self, delivery: Delivery, cause: str, /) -> None:
         """
-        Log the cause, and forget the message: there is no place for it.
+        Log what kind of cause it is, and forget the message: there is no place for it.
+
+        The rest of the cause is left out, because a part of the message may be in it.
 
         Args:
             delivery: The message.
@@ -99,7 +101,7 @@ class PubSubSubscription:
             channel=delivery.topic,
             message_name=delivery.message_name,
             message_id=delivery.message_id,
-            cause=cause,
+            cause=cause.partition(":")[0],
         )
 
     async def open(self) -> None:
