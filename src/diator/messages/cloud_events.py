@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -17,7 +18,7 @@ from diator.events.message_brokers.encoding import encode_payload
 from diator.events.message_brokers.holding_back import HeldBackKeys
 from diator.events.message_brokers.protocol import Message, MessageBroker
 from diator.exceptions import ConfigurationError, DecodingError, EncodingError
-from diator.messages.envelope import Envelope, Id, Name
+from diator.messages.envelope import MAX_ID_LENGTH, Envelope, Id, Name
 from diator.messages.headers import CAUSATION_ID, CORRELATION_ID, TRACEPARENT
 
 CONTENT_TYPE = "content-type"
@@ -207,11 +208,21 @@ def _envelope(event: _Attributes, data: msgspec.Raw) -> Envelope:
         raise DecodingError(msg)
     values = ((header, getattr(event, name)) for header, name in EXTENSIONS.items())
     return Envelope(
-        message_id=event.id,
+        message_id=_message_id(event),
         message_name=event.type,
         payload=data,
         headers={header: value for header, value in values if value},
     )
+
+
+def _message_id(event: _Attributes) -> str:
+    """Make an id that no event of another source has: `id` alone is not unique."""
+    joined = f"{event.source} {event.id}"
+    # It goes where ids go, such as into headers.
+    is_plain = joined.isascii() and joined.isprintable() and " " not in event.source
+    if is_plain and len(joined) <= MAX_ID_LENGTH:
+        return joined
+    return sha256(msgspec.json.encode((event.source, event.id))).hexdigest()
 
 
 def _is_json(content_type: str) -> bool:

@@ -19,6 +19,7 @@ from diator.events.message_brokers.subscription import Capabilities, Delivery
 from diator.exceptions import ConfigurationError, DecodingError, EncodingError
 from diator.messages.cloud_events import CloudEventsBroker
 from diator.messages.decoding import Incoming, MessageDecoder
+from diator.messages.envelope import MAX_ID_LENGTH
 from tests.unit.messages.fake_messages import (
     EVENT_ID,
     EVENT_TIMESTAMP,
@@ -131,7 +132,7 @@ class TestPublish:
         incoming = read(encode(sent), sent.headers)
 
         assert incoming.message == USER_JOINED
-        assert incoming.message_id == str(EVENT_ID)
+        assert incoming.message_id == f"/meetings {EVENT_ID}"
         assert HEADERS.items() <= incoming.headers.items()
 
     async def test_encoded_earlier(self, mode: str):
@@ -252,7 +253,24 @@ class TestRead:
         incoming = read(STRUCTURED, headers)
 
         assert incoming.message == OpenRoom(name="attic")
-        assert incoming.message_id == "1"
+        assert incoming.message_id == "/x 1"
+
+    @pytest.mark.parametrize(
+        "source,event_id",
+        [("/x", "1"), ("/y", "1"), ("/x 1", "1"), ("/x", "1 1"), ("/" * 300, "1")],
+    )
+    def test_two_sources(self, source: str, event_id: str):
+        """Events of two sources with the same id are two, and ids are never long."""
+        ids = {
+            (each, number): read(
+                b'{"name":"attic"}',
+                {**BINARY_HEADERS, "ce_source": each, "ce_id": number},
+            ).message_id
+            for each, number in (("/x", "2"), ("/" * 301, "1"), (source, event_id))
+        }
+
+        assert len({*ids.values()}) == 3
+        assert all(len(each) <= MAX_ID_LENGTH for each in ids.values())
 
     @pytest.mark.parametrize(
         "content_type", [None, "application/json; charset=utf-8", "application/x+json"]

@@ -111,4 +111,5 @@ class TestGolden:
 
         event = MESSAGES[kind]
         assert incoming.message == getattr(event, "command", event)
-        assert incoming.message_id == str(EVENT_ID)
+        source = "" if mode is None else "/meetings "
+        assert incoming.message_id == f"{source}{EVENT_ID}"
