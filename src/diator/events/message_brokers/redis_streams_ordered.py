@@ -34,6 +34,11 @@ class OrderedSubscription(StreamSubscription):
     left, what was given back, and what Redis gave in answers that were lost. Redis
     tells of those, by the number of pending entries, with everything that it gives.
 
+    Nothing keeps two processes from reading the same partition of a group at the same
+    time, as where a new release begins before the old one has ended. Don't let them:
+    each takes what the other is handling for left behind, so that messages are handled
+    twice, at the same time and in no order, for as long as that lasts.
+
     Args:
         membership: Who reads what.
 
