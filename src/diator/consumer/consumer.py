@@ -151,8 +151,8 @@ class Consumer:
         what is being handled is cancelled, and given back.
 
         Raises:
-            ConfigurationError: There is nothing to receive, or a type in the registry
-                cannot be.
+            ConfigurationError: There is nothing to receive, a type in the registry
+                cannot be, or the broker cannot do what is asked of it.
             InUseError: It runs already.
 
         """

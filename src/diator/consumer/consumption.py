@@ -14,7 +14,7 @@ import msgspec
 
 from diator.consumer.lanes import Lanes
 from diator.consumer.retry import Backoff, causes, described
-from diator.exceptions import DecodingError, UnknownMessageError
+from diator.exceptions import ConfigurationError, DecodingError, UnknownMessageError
 from diator.logger import get_logger
 
 if TYPE_CHECKING:
@@ -165,6 +165,8 @@ class Consumption:
         self._tasks: set[asyncio.Task[None]] = set()
         self._handled: list[Held] = []
         self._is_over = False
+        # Why it cannot go on.
+        self._broken_by: ConfigurationError | None = None
         # Set when there is room for more, and when there is something to acknowledge.
         self._room = asyncio.Event()
         self._unacknowledged = asyncio.Event()
@@ -180,7 +182,13 @@ class Consumption:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Receive and handle, until it is to stop; then finish."""
+        """
+        Receive and handle, until it is to stop; then finish.
+
+        Raises:
+            ConfigurationError: The broker cannot do what is asked of it.
+
+        """
         self._context = copy_context()
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
@@ -196,6 +204,8 @@ class Consumption:
             finally:
                 self._is_giving_up = True
                 await self._end(receiving, extending, acknowledging)
+        if self._broken_by is not None:
+            raise self._broken_by
 
     # --- Receiving ---
 
@@ -289,9 +299,9 @@ class Consumption:
             held.is_begun = True
             if held.delivery.attempt > 1:
                 # It was received without being counted, for it might not be begun.
-                await self._insist(
-                    "extending", partial(self._subscription.extend, [held.delivery])
-                )
+                count = partial(self._subscription.extend, [held.delivery])
+                if not await self._insist("extending", count):
+                    return
         failure = await self._failure(held)
         if failure is None:
             return
@@ -382,25 +392,23 @@ class Consumption:
                 await asyncio.sleep(GATHERING_SECONDS)
             handled, self._handled = self._handled, []
             deliveries = [held.delivery for held in handled]
-            await self._insist(
-                "acknowledging", partial(self._subscription.ack, deliveries)
-            )
-            self._let_go(handled)
+            acknowledge = partial(self._subscription.ack, deliveries)
+            if await self._insist("acknowledging", acknowledge):
+                self._let_go(handled)
 
     async def _dead_letter(
         self, held: Held, cause: str, failure: BaseException | None = None
     ) -> None:
         held.is_decided = True
         self._log("error", "message put aside", held, failure)
-        await self._insist(
-            "putting aside",
-            partial(self._subscription.dead_letter, held.delivery, cause),
-        )
-        self._counters.dead_lettered += 1
-        self._let_go([held])
+        delivery = msgspec.structs.replace(held.delivery, attempt=held.attempt)
+        put_aside = partial(self._subscription.dead_letter, delivery, cause)
+        if await self._insist("putting aside", put_aside):
+            self._counters.dead_lettered += 1
+            self._let_go([held])
 
-    async def _insist(self, doing: str, call: Callable[[], Awaitable[None]]) -> None:
-        """Tell the broker something until it has taken it."""
+    async def _insist(self, doing: str, call: Callable[[], Awaitable[None]]) -> bool:
+        """Tell the broker something until it has taken it, unless it never will."""
         failures = 0
         while True:
             try:
@@ -408,10 +416,12 @@ class Consumption:
             except Exception as error:  # noqa: BLE001  # as above
                 failures += 1
                 self._tell_outage(doing, error)
+                if isinstance(error, ConfigurationError):
+                    return False
                 await asyncio.sleep(RECONNECTING.delay(failures))
             else:
                 self.is_connected = True
-                return
+                return True
 
     def _let_go(self, settled: Sequence[Held]) -> None:
         self._held.difference_update(settled)
@@ -477,8 +487,13 @@ class Consumption:
             "broker failed",
             doing=doing,
             group=self._settings.group,
-            error=type(error).__name__,
+            # What a broker says of itself holds nothing of the messages.
+            error=described(error),
         )
+        if isinstance(error, ConfigurationError) and self._broken_by is None:
+            # No repetition will change it. What is being handled can still finish.
+            self._broken_by = error
+            self._stopping.set()
 
     def _log(
         self,

@@ -110,6 +110,18 @@ class TestRetry:
         health = await consumer.health()
         assert (health["dead_lettered"], health["retried"]) == (1, 2)
 
+    async def test_attempts_in_the_letter(self, caplog: pytest.LogCaptureFixture):
+        """The letter has as many attempts as the log."""
+        service = Service(max_attempts=3)
+        service.on_joined = Failing(*[FailedError()] * 3)
+        service.put(7)
+        with caplog.at_level(logging.ERROR, "diator"):
+            await service.consume()
+
+        [(delivery, _)] = service.broker.dead
+        assert delivery.attempt == 3
+        assert "attempt=3" in caplog.text
+
     @pytest.mark.parametrize(
         "lasting",
         [lambda: ValidationError("it", []), lambda: ExceptionGroup("", [KeyError()])],
@@ -712,6 +724,42 @@ class TestSubscribing:
 
         with pytest.raises(ConfigurationError, match="no such group"):
             await service.consumer().run()
+
+
+class TestBroken:
+    @pytest.mark.parametrize("method", ["receive", "ack", "dead_letter", "extend"])
+    async def test_lasting(self, method: str):
+        """What the broker will never do ends the consumer; nothing is lost."""
+        service = Service(max_attempts=2)
+        service.broker.failures[method] = [ConfigurationError("no such stream")]
+        service.put(7, message_id="7")
+        service.put(8, attempt=2)
+        service.broker.put(b"", message_id="dead")
+
+        async with asyncio.timeout(10):
+            with pytest.raises(ConfigurationError, match="no such stream"):
+                await service.consumer().run()
+
+        ids = {
+            *service.broker.ids,
+            *(each.message_id for each in service.broker.waiting),
+        }
+        assert ids | {message_id for message_id, _ in dead(service)} == {
+            "7",
+            "8",
+            "dead",
+        }
+
+    async def test_told(self, caplog: pytest.LogCaptureFixture, monkeypatch):
+        """What the broker says of its failure is in the log."""
+        monkeypatch.setattr(consumption, "RECONNECTING", FAST)
+        service = Service()
+        service.broker.failures["receive"] = [ConnectionError("no route to it")]
+        service.put(7)
+        with caplog.at_level(logging.WARNING, "diator"):
+            await service.consume()
+
+        assert "ConnectionError: no route to it" in caplog.text
 
 
 class TestEnd:
