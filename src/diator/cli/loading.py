@@ -14,6 +14,12 @@ from diator.exceptions import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+SERVICES = {
+    ("diator.outbox.relay", "Relay"): "relay",
+    ("diator.consumer.consumer", "Consumer"): "consume",
+}
+"""The commands for diator's services, by name: SQLAlchemy may not be installed."""
+
 
 def load(target: str) -> Any:
     """
@@ -73,6 +79,21 @@ async def opened(found: Any, *methods: str) -> AsyncGenerator[Any]:
             yield _checked(entered, methods)
     else:
         yield _checked(found, methods)
+
+
+def check_command(service: Any, command: str) -> None:
+    """
+    Refuse to run a relay as a consumer, or a consumer as a relay.
+
+    Raises:
+        ConfigurationError: It is the service of another command.
+
+    """
+    for of_type in type(service).__mro__:
+        right = SERVICES.get((of_type.__module__, of_type.__qualname__), command)
+        if right != command:
+            msg = f"this is a {of_type.__name__}: use `diator {right}`"
+            raise ConfigurationError(msg)
 
 
 def _has(found: Any, methods: tuple[str, ...]) -> bool:

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from diator.cli.letters import drop, replay, show_list, show_one
-from diator.cli.loading import load, opened
+from diator.cli.loading import check_command, load, opened
 from diator.cli.service import read_health, serve
 from diator.exceptions import DiatorError
 
@@ -59,7 +59,7 @@ def relay(
     target: Target, health_file: HealthFile = None, log_level: LogLevel = "INFO"
 ) -> None:
     """Publish what waits in an outbox, until SIGTERM or SIGINT."""
-    _run_service(target, health_file, log_level)
+    _run_service("relay", target, health_file, log_level)
 
 
 @app.command()
@@ -67,7 +67,7 @@ def consume(
     target: Target, health_file: HealthFile = None, log_level: LogLevel = "INFO"
 ) -> None:
     """Handle the messages of a broker, until SIGTERM or SIGINT."""
-    _run_service(target, health_file, log_level)
+    _run_service("consume", target, health_file, log_level)
 
 
 @app.command()
@@ -144,7 +144,9 @@ def _chosen(ids: list[str] | None, *, everything: bool) -> list[str] | None:
     return ids or None
 
 
-def _run_service(target: str, health_file: Path | None, log_level: str) -> None:
+def _run_service(
+    command: str, target: str, health_file: Path | None, log_level: str
+) -> None:
     # Without effect where the application has configured logging.
     logging.basicConfig(
         level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -153,6 +155,7 @@ def _run_service(target: str, health_file: Path | None, log_level: str) -> None:
 
     async def run() -> None:
         async with opened(found, "run", "stop", "health") as service:
+            check_command(service, command)
             await serve(service, health_file=health_file)
 
     _run(run())

@@ -11,10 +11,17 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 from typer.testing import CliRunner
 
+from diator import Mediator
 from diator.cli.main import app
+from diator.consumer.consumer import Consumer
+from diator.messages.registry import MessageRegistry
+from diator.outbox.outbox import Outbox
+from diator.outbox.relay import Relay
 from tests.unit.cli.fake_letters import DyingLetters, FakeLetters, make_letter
+from tests.unit.consumer.fake_broker import FakeBroker
 
 
 class FakeOutbox:
@@ -50,6 +57,10 @@ ended = Ended()
 cancelled = Ended(asyncio.CancelledError())
 outbox = FakeOutbox()
 unreachable = Unreachable()
+
+consumer = Consumer(Mediator(), FakeBroker(), group="mail")
+engine = create_async_engine("sqlite+aiosqlite:///nowhere.db")
+relay = Relay(Outbox(engine, MessageRegistry()), FakeBroker())
 
 HERE = __name__
 
@@ -226,6 +237,25 @@ class TestHealth:
 
 
 class TestService:
+    @pytest.mark.parametrize(
+        "command, service, told",
+        [
+            ("consume", "relay", "this is a Relay: use `diator relay`"),
+            ("relay", "consumer", "this is a Consumer: use `diator consume`"),
+        ],
+    )
+    def test_of_another_command(self, command, service, told):
+        """A relay is not run as a consumer, nor a consumer as a relay."""
+        result = invoke(command, f"{HERE}:{service}")
+
+        assert (result.exit_code, result.stderr) == (1, f"diator: {told}\n")
+
+    def test_of_this_command(self):
+        """A consumer is run as one."""
+        result = invoke("consume", f"{HERE}:consumer")
+
+        assert "there is nothing to receive" in result.stderr
+
     @pytest.mark.parametrize("command", ["relay", "consume"])
     @pytest.mark.parametrize("service, code", [("ended", 0), ("cancelled", 130)])
     def test_ends_by_itself(self, command, service, code):
