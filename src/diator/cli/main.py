@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,11 +16,13 @@ from rich.console import Console
 
 from diator.cli.letters import drop, replay, show_list, show_one
 from diator.cli.loading import check_command, load, opened
-from diator.cli.service import read_health, serve
+from diator.cli.service import SignalledError, read_health, serve
 from diator.exceptions import DiatorError
+from diator.logger import get_logger
 
 FAILED = 1
-INTERRUPTED = 130  # what shells give for SIGINT
+SIGNALLED = 128  # what shells add to the number of a signal
+DOING = {"relay": "relaying", "consume": "consuming"}
 
 console = Console()
 app = typer.Typer(
@@ -47,8 +50,20 @@ HealthFile = Annotated[
     Path | None,
     typer.Option(help="Rewrite this file with the service's health every 5 s."),
 ]
+
+
+def _log_level(name: str) -> str:
+    if name.upper() not in logging.getLevelNamesMapping():
+        msg = f"there is no log level {name!r}; take DEBUG, INFO, WARNING or ERROR"
+        raise typer.BadParameter(msg)
+    return name.upper()
+
+
 LogLevel = Annotated[
-    str, typer.Option(help="Log from this level on, unless the application logs.")
+    str,
+    typer.Option(
+        callback=_log_level, help="Log from this level on, unless the application logs."
+    ),
 ]
 Letters = Annotated[list[str] | None, typer.Argument(metavar="ID")]
 All = Annotated[bool, typer.Option("--all", help="All of them, instead of some ids.")]
@@ -149,14 +164,22 @@ def _run_service(
 ) -> None:
     # Without effect where the application has configured logging.
     logging.basicConfig(
-        level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+        level=log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     found = load_or_fail(target)
 
     async def run() -> None:
         async with opened(found, "run", "stop", "health") as service:
             check_command(service, command)
+            fields: dict[str, Any] = {"target": target}
+            # What a consumer has, and a relay has not.
+            for name in ("topics", "group"):
+                if hasattr(service, name):
+                    fields[name] = getattr(service, name)
+            doing = DOING[command]
+            get_logger().info(doing, **fields)
             await serve(service, health_file=health_file)
+            get_logger().info(f"{doing} has ended", **fields)
 
     _run(run())
 
@@ -186,10 +209,12 @@ def _run(work: Awaitable[None]) -> None:
 
     try:
         asyncio.run(awaited())
-    except (DiatorError, LookupError, ConnectionError) as error:
+    except (DiatorError, ConnectionError) as error:
         _fail(str(error))
+    except SignalledError as error:
+        sys.exit(SIGNALLED + error.number)
     except (asyncio.CancelledError, KeyboardInterrupt):
-        sys.exit(INTERRUPTED)
+        sys.exit(SIGNALLED + signal.SIGINT)
 
 
 def _fail(reason: str) -> NoReturn:

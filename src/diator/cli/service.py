@@ -23,6 +23,20 @@ Probes look every ten seconds or so, and are to find a new one each time.
 """
 
 
+class SignalledError(Exception):
+    """
+    A service was ended before it had finished, by a second signal.
+
+    Attributes:
+        number: That of the signal.
+
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 class Service(Protocol):
     """What runs until it is stopped: a relay, or a consumer."""
 
@@ -55,25 +69,31 @@ async def serve(
             its event loop goes on; `read_health` reads it.
         beat_seconds: How often, in seconds.
 
+    Raises:
+        SignalledError: A second signal has ended it.
+
     """
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(service.run())
-    asked = False
+    received: list[int] = []
 
-    def end() -> None:
-        nonlocal asked
-        if asked:
+    def end(number: int) -> None:
+        if received:
             task.cancel()
-        asked = True
+        received.append(number)
         _notify("STOPPING=1")
         service.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end)
+        loop.add_signal_handler(number, end, number)
     beat = asyncio.create_task(_beat(service, health_file, beat_seconds))
     try:
         _notify("READY=1")
         await task
+    except asyncio.CancelledError:
+        if len(received) > 1 and task.cancelled():
+            raise SignalledError(received[1]) from None
+        raise
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
@@ -97,10 +117,10 @@ def read_health(health_file: Path, *, max_age_seconds: float) -> dict[str, Any]:
     """
     try:
         written: dict[str, Any] = json.loads(health_file.read_text())
-    except (OSError, ValueError) as error:
+        age = time.time() - written["written_at"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         msg = f"{health_file} cannot be read, so that nothing seems to run: {error}"
         raise LookupError(msg) from error
-    age = time.time() - written["written_at"]
     if age > max_age_seconds:
         msg = f"{health_file} is {age:.0f} s old, so that the service seems to hang"
         raise LookupError(msg)

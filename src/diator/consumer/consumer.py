@@ -143,6 +143,22 @@ class Consumer:
         self._consumption: Consumption | None = None
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def group(self) -> str:
+        """The consumer group."""
+        return self._settings.group
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """
+        What is received.
+
+        Raises:
+            ConfigurationError: There is nothing to receive.
+
+        """
+        return self._topics_to_receive()
+
     async def run(self) -> None:
         """
         Receive messages and have them handled, until `stop` is called.

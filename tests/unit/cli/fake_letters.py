@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from diator.exceptions import DeadLetterNotFoundError
 from diator.messages.dead_letters import DeadLetter
 
 
@@ -36,7 +37,7 @@ class FakeLetters:
             return self.letters[letter_id]
         except KeyError:
             msg = f"no letter {letter_id}"
-            raise LookupError(msg) from None
+            raise DeadLetterNotFoundError(msg) from None
 
     async def replay(self, letter_ids):
         self.replayed += letter_ids

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 from diator import Mediator
 from diator.cli.main import app
 from diator.consumer.consumer import Consumer
+from diator.exceptions import ConfigurationError
 from diator.messages.registry import MessageRegistry
 from diator.outbox.outbox import Outbox
 from diator.outbox.relay import Relay
@@ -54,11 +56,21 @@ class Ended:
 
 letters = FakeLetters()
 ended = Ended()
+failing = Ended(KeyError("X"))
 cancelled = Ended(asyncio.CancelledError())
 outbox = FakeOutbox()
 unreachable = Unreachable()
 
 consumer = Consumer(Mediator(), FakeBroker(), group="mail")
+
+
+class Unready(FakeBroker):
+    def subscribe(self, topics, /, *, group):
+        msg = "no such stream"
+        raise ConfigurationError(msg)
+
+
+mails = Consumer(Mediator(), Unready(), group="mail", topics=["users"])
 engine = create_async_engine("sqlite+aiosqlite:///nowhere.db")
 relay = Relay(Outbox(engine, MessageRegistry()), FakeBroker())
 
@@ -80,7 +92,9 @@ class Service:
         print("finished", flush=True)
 
     def stop(self):
-        self.stopping.set()
+        if not self.stopping.is_set():
+            self.stopping.set()
+            {at_stop}
 
     async def health(self):
         return {{}}
@@ -256,31 +270,65 @@ class TestService:
 
         assert "there is nothing to receive" in result.stderr
 
+    def test_log_level(self):
+        """A log level that is none is refused."""
+        result = invoke("relay", f"{HERE}:ended", "--log-level", "nonsense")
+
+        assert result.exit_code == 2
+        assert "there is no log level 'nonsense'" in result.stderr
+
+    def test_error_of_the_application(self):
+        """An error of the application's own is not hidden behind a line."""
+        assert isinstance(invoke("relay", f"{HERE}:failing").exception, KeyError)
+
+    def test_told(self, caplog):
+        """A consumer tells what it consumes."""
+        with caplog.at_level(logging.INFO, "diator"):
+            invoke("consume", f"{HERE}:mails")
+
+        assert "topics=['users'] group='mail'" in caplog.text
+
     @pytest.mark.parametrize("command", ["relay", "consume"])
     @pytest.mark.parametrize("service, code", [("ended", 0), ("cancelled", 130)])
     def test_ends_by_itself(self, command, service, code):
         """How a service ends is what the shell is told."""
         assert invoke(command, f"{HERE}:{service}").exit_code == code
 
-    @pytest.mark.parametrize("command", ["relay", "consume"])
-    def test_ends_well(self, command, tmp_path):
+    @pytest.mark.parametrize(
+        "command, doing", [("relay", "relaying"), ("consume", "consuming")]
+    )
+    def test_ends_well(self, command, doing, tmp_path):
         """A service that a signal ends finishes, and answers 0."""
         with start(command, tmp_path, "pass") as process:
             assert process.stdout.readline() == "running\n"
             process.send_signal(signal.SIGTERM)
             output, errors = process.communicate(timeout=20)
 
-        assert (process.returncode, output, errors) == (0, "finished\n", "")
+        assert (process.returncode, output) == (0, "finished\n")
+        begins, has_ended = errors.splitlines()
+        assert f"INFO diator {doing} target='some_service:" in begins
+        assert f"INFO diator {doing} has ended target='some_service:" in has_ended
 
-    def test_interrupted(self, tmp_path):
+    @pytest.mark.parametrize(
+        "number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+    )
+    def test_signalled_again(self, number, code, tmp_path):
         """One that a second signal ends answers as shells do."""
-        with start("relay", tmp_path, "await asyncio.Event().wait()") as process:
+        with start(
+            "relay",
+            tmp_path,
+            "await asyncio.Event().wait()",
+            at_stop="print('stopping', flush=True)",
+        ) as process:
             assert process.stdout.readline() == "running\n"
-            process.send_signal(signal.SIGINT)
-            process.send_signal(signal.SIGTERM)
+            other = {signal.SIGINT, signal.SIGTERM} - {number}
+            process.send_signal(other.pop())
+            assert process.stdout.readline() == "stopping\n"
+            process.send_signal(number)
             output, errors = process.communicate(timeout=20)
 
-        assert (process.returncode, output, errors) == (130, "", "")
+        assert (process.returncode, output) == (code, "")
+        assert "Traceback" not in errors
 
     def test_fails(self, tmp_path):
         """One that fails answers 1, with the traceback."""
@@ -293,8 +341,10 @@ class TestService:
         assert "ZeroDivisionError" in errors
 
 
-def start(command, folder, at_the_end):
-    (folder / "some_service.py").write_text(SERVICE.format(at_the_end=at_the_end))
+def start(command, folder, at_the_end, at_stop="pass"):
+    (folder / "some_service.py").write_text(
+        SERVICE.format(at_the_end=at_the_end, at_stop=at_stop)
+    )
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, command, "some_service:service"],
         cwd=folder,

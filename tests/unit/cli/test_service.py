@@ -10,7 +10,7 @@ import socket
 
 import pytest
 
-from diator.cli.service import read_health, serve
+from diator.cli.service import SignalledError, read_health, serve
 
 PATIENCE = 10
 
@@ -71,7 +71,8 @@ class TestServe:
         await asyncio.wait_for(task, PATIENCE)
         assert service.done.is_set()
 
-    async def test_second_signal(self):
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    async def test_second_signal(self, number):
         """A second signal ends it at once."""
         service = FakeService(finishes=False)
         task = asyncio.create_task(serve(service))
@@ -79,10 +80,21 @@ class TestServe:
         end()
         await service.stopping.wait()
 
-        end()
+        end(number)
+
+        with pytest.raises(SignalledError) as caught:
+            await asyncio.wait_for(task, PATIENCE)
+        assert caught.value.number == number
+
+    async def test_cancelled(self):
+        """What is cancelled from elsewhere is cancelled."""
+        service = FakeService()
+        task = asyncio.create_task(serve(service))
+        await service.running.wait()
+        task.cancel()
 
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(task, PATIENCE)
+            await task
 
     async def test_signals_are_left_as_they_were(self):
         """Afterwards, signals do what they did before."""
@@ -167,6 +179,14 @@ class TestHealth:
     def test_missing(self, health_file):
         """Nothing is healthy that has written nothing."""
         with pytest.raises(LookupError, match="nothing seems to run"):
+            read_health(health_file, max_age_seconds=1)
+
+    @pytest.mark.parametrize("content", ["{}", "[]", ""])
+    def test_something_else(self, content, health_file):
+        """A file that is something else says nothing."""
+        health_file.write_text(content)
+
+        with pytest.raises(LookupError, match="cannot be read"):
             read_health(health_file, max_age_seconds=1)
 
     def test_old(self, health_file):

@@ -157,10 +157,11 @@ class TestTopics:
     async def test_told(self):
         """It receives what it is told to."""
         service = Service(topics=["users"])
-        async with service.consumer():
+        async with service.consumer() as consumer:
             await pause(5)
 
         assert service.broker.topics == ["users"]
+        assert (consumer.group, consumer.topics) == ("mail", ["users"])
 
     async def test_partitions(self):
         """Partitions are for the broker to know what they are."""
