@@ -10,7 +10,15 @@ MAX_ID_LENGTH = 200
 """How many characters an id may have: as many as an inbox has room for."""
 
 Name = Annotated[str, msgspec.Meta(min_length=1)]
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
+Id = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=MAX_ID_LENGTH,
+        # No control characters: PostgreSQL has no place for NUL, nor logs for others.
+        pattern=r"\A[^\x00-\x1f\x7f-\x9f]*\Z",
+    ),
+]
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):

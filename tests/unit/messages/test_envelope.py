@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from diator.messages.envelope import read_envelope
 
@@ -18,3 +19,14 @@ class TestReadEnvelope:
         assert envelope.payload == msgspec.Raw(b'{"a" : 1}')
         assert (envelope.message_type, envelope.message_name) == ("command", "n")
         assert (envelope.message_id, envelope.headers) == ("1", {})
+
+    @pytest.mark.parametrize("control", [r"\u0000", r"\n", r"\u007f", r"\u0085"])
+    def test_control_characters(self, control: str):
+        """An id that not every inbox could keep is refused."""
+        body = (
+            '{"payload": {}, "message_type": "command", "message_name": "n", '
+            f'"message_id": "1{control}"}}'
+        )
+
+        with pytest.raises(msgspec.ValidationError, match="message_id"):
+            read_envelope(body.encode())
