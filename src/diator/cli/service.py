@@ -12,6 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from diator.exceptions import ConfigurationError
+from diator.logger import get_logger
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,6 +23,14 @@ BEAT_SECONDS = 5.0
 How often the health file is written.
 
 Probes look every ten seconds or so, and are to find a new one each time.
+"""
+
+
+HEALTH_SECONDS = 4.0
+"""
+How long a service may take to say how it does, before that is what is said of it.
+
+Less than a beat, so that the health file never gets old by it.
 """
 
 
@@ -70,9 +81,12 @@ async def serve(
         beat_seconds: How often, in seconds.
 
     Raises:
+        ConfigurationError: The health file has no folder, or none to write into.
         SignalledError: A second signal has ended it.
 
     """
+    if health_file is not None:
+        _check_folder(health_file)
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(service.run())
     received: list[int] = []
@@ -86,7 +100,12 @@ async def serve(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, number)
-    beat = asyncio.create_task(_beat(service, health_file, beat_seconds))
+    # Apart, so that a database that hangs does not look like a process that does.
+    beats = [asyncio.create_task(_notify_alive(beat_seconds))]
+    if health_file is not None:
+        beats.append(
+            asyncio.create_task(_write_health(service, health_file, beat_seconds))
+        )
     try:
         _notify("READY=1")
         await task
@@ -97,9 +116,9 @@ async def serve(
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-        beat.cancel()
-        with suppress(asyncio.CancelledError):
-            await beat
+        for beat in beats:
+            beat.cancel()
+        await asyncio.wait(beats)
         _remove(health_file)
 
 
@@ -127,20 +146,36 @@ def read_health(health_file: Path, *, max_age_seconds: float) -> dict[str, Any]:
     return written
 
 
-async def _beat(
-    service: Service, health_file: Path | None, beat_seconds: float
+async def _notify_alive(beat_seconds: float) -> None:
+    while True:
+        _notify("WATCHDOG=1")
+        await asyncio.sleep(beat_seconds)
+
+
+async def _write_health(
+    service: Service, health_file: Path, beat_seconds: float
 ) -> None:
     while True:
-        if health_file is not None:
-            try:
+        try:
+            async with asyncio.timeout(HEALTH_SECONDS):
                 health = dict(await service.health())
-            except Exception as error:  # noqa: BLE001  # a database that is away is news, too
-                health = {"error": type(error).__name__}
+        except Exception as error:  # noqa: BLE001  # a database that is away is news, too
+            health = {"error": type(error).__name__}
+        try:
             _write(
                 health_file, {"written_at": time.time(), "pid": os.getpid(), **health}
             )
-        _notify("WATCHDOG=1")
+        except OSError as error:
+            # A disk that is full, say, and may not be so later.
+            get_logger().error("health file cannot be written", error=str(error))
         await asyncio.sleep(beat_seconds)
+
+
+def _check_folder(health_file: Path) -> None:
+    folder = health_file.absolute().parent
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        msg = f"{folder} must be a folder to write the health file into"
+        raise ConfigurationError(msg)
 
 
 def _write(health_file: Path, content: dict[str, Any]) -> None:
@@ -153,7 +188,8 @@ def _write(health_file: Path, content: dict[str, Any]) -> None:
 def _remove(health_file: Path | None) -> None:
     # A probe is to see that nothing runs any more.
     if health_file is not None:
-        health_file.unlink(missing_ok=True)
+        with suppress(OSError):
+            health_file.unlink(missing_ok=True)
 
 
 def _notify(state: str) -> None:

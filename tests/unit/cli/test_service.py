@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 
 import pytest
 
+from diator.cli import service as module
 from diator.cli.service import SignalledError, read_health, serve
+from diator.exceptions import ConfigurationError
 
 PATIENCE = 10
 
@@ -41,6 +44,13 @@ class FakeService:
         if not self.healthy:
             raise ConnectionError
         return {"pending": 3}
+
+
+class Hanging(FakeService):
+    """Does not say how it does."""
+
+    async def health(self):
+        await asyncio.Event().wait()
 
 
 def end(number=signal.SIGTERM):
@@ -116,15 +126,18 @@ class TestServe:
         with pytest.raises(ZeroDivisionError):
             await serve(Failing())
 
-    async def test_systemd(self, tmp_path, monkeypatch):
+    @pytest.mark.parametrize("of_type", [FakeService, Hanging])
+    async def test_systemd(self, of_type, tmp_path, health_file, monkeypatch):
         """It tells systemd that it is ready, alive, and stopping."""
         path = str(tmp_path / "notify")
         monkeypatch.setenv("NOTIFY_SOCKET", path)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(path)
             manager.settimeout(PATIENCE)
-            service = FakeService()
-            task = asyncio.create_task(serve(service, beat_seconds=0.01))
+            service = of_type()
+            task = asyncio.create_task(
+                serve(service, health_file=health_file, beat_seconds=0.01)
+            )
             told = [await asyncio.to_thread(manager.recv, 100) for _ in range(3)]
             end()
             await task
@@ -175,6 +188,44 @@ class TestHealth:
         await task
 
         assert health["error"] == "ConnectionError"
+
+    async def test_hanging(self, health_file, monkeypatch):
+        """A service that does not say how it does is told so in time."""
+        monkeypatch.setattr(module, "HEALTH_SECONDS", 0.001)
+
+        task = asyncio.create_task(serve(Hanging(), health_file=health_file))
+        async with asyncio.timeout(PATIENCE):
+            await written(health_file)
+        health = read_health(health_file, max_age_seconds=PATIENCE)
+        end()
+        await task
+
+        assert health["error"] == "TimeoutError"
+
+    async def test_no_folder(self, tmp_path):
+        """A health file that can have no place is told of at the start."""
+        with pytest.raises(ConfigurationError, match="must be a folder to write"):
+            await serve(FakeService(), health_file=tmp_path / "no" / "health.json")
+
+    async def test_folder_goes(self, tmp_path, caplog):
+        """A health file that cannot be written any more ends nothing, and is told."""
+        folder = tmp_path / "run"
+        folder.mkdir()
+        file = folder / "health.json"
+        service = FakeService()
+        task = asyncio.create_task(serve(service, health_file=file, beat_seconds=0.001))
+        await written(file)
+        shutil.rmtree(folder)
+        async with asyncio.timeout(PATIENCE):
+            while "health file cannot be written" not in caplog.text:  # noqa: ASYNC110  # no event tells of a log
+                await asyncio.sleep(0)
+        folder.mkdir()
+        async with asyncio.timeout(PATIENCE):
+            await written(file)
+        end()
+        await task
+
+        assert service.done.is_set()
 
     def test_missing(self, health_file):
         """Nothing is healthy that has written nothing."""
