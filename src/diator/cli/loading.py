@@ -55,14 +55,18 @@ def load(target: str) -> Any:
 
 
 @asynccontextmanager
-async def opened(found: Any, *methods: str) -> AsyncGenerator[Any]:
+async def opened(
+    found: Any, *methods: str, wanted: str = "the object"
+) -> AsyncGenerator[Any]:
     """
     Give the object that an attribute stands for, for as long as the context lasts.
 
     Args:
         found: The object itself, or a function without parameters that returns it, or
             that returns an async context manager which opens and closes it.
-        methods: What the object must be able to do.
+        methods: What the object must be able to do; of names with a `|` between them,
+            one.
+        wanted: What to name, for people who named something else.
 
     Raises:
         ConfigurationError: It is something else.
@@ -76,9 +80,9 @@ async def opened(found: Any, *methods: str) -> AsyncGenerator[Any]:
         yield found
     elif hasattr(found, "__aenter__"):
         async with found as entered:
-            yield _checked(entered, methods)
+            yield _checked(entered, methods, wanted)
     else:
-        yield _checked(found, methods)
+        yield _checked(found, methods, wanted)
 
 
 def check_command(service: Any, command: str) -> None:
@@ -98,15 +102,24 @@ def check_command(service: Any, command: str) -> None:
 
 def _has(found: Any, methods: tuple[str, ...]) -> bool:
     # A class has the methods of its instances, but is none.
-    return not isinstance(found, type) and all(hasattr(found, name) for name in methods)
+    return not isinstance(found, type) and not _missing(found, methods)
 
 
-def _checked(found: Any, methods: tuple[str, ...]) -> Any:
+def _missing(found: Any, methods: tuple[str, ...]) -> list[str]:
+    return [
+        names
+        for names in methods
+        if not any(hasattr(found, name) for name in names.split("|"))
+    ]
+
+
+def _checked(found: Any, methods: tuple[str, ...], wanted: str) -> Any:
     if _has(found, methods):
         return found
-    missing = ", ".join(name for name in methods if not hasattr(found, name))
+    missing = ", ".join(_missing(found, methods)).replace("|", " or ")
     msg = (
-        f"{found!r} is not what this command is for: it has no {missing}; name the "
-        "object, a function that makes it, or one that returns an async context manager"
+        f"{found!r} is not what this command is for: it has no {missing}; name "
+        f"{wanted}, a function that makes it, or one that returns an async context "
+        "manager"
     )
     raise ConfigurationError(msg)

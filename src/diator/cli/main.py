@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -104,9 +105,15 @@ def outbox_status(target: Target) -> None:
     """Print what waits in an outbox, as JSON."""
 
     async def show(found: Any) -> None:
-        print(json.dumps(dict(await found.health()), default=str))  # noqa: T201  # for machines
+        if hasattr(found, "status"):
+            status = asdict(await found.status())
+        else:
+            status = dict(await found.health())
+            # Of a relay that was made to be asked, and not of those that run.
+            status.pop("running", None)
+        print(json.dumps(status, default=str))  # noqa: T201  # for machines
 
-    _run(_with(target, show, "health"))
+    _run(_with(target, show, "status|health", wanted="the Outbox or the Relay"))
 
 
 @dead_letters.command("list")
@@ -185,14 +192,18 @@ def _run_service(
 
 
 async def _with(
-    target: str, act: Callable[[Any], Awaitable[None]], *methods: str
+    target: str,
+    act: Callable[[Any], Awaitable[None]],
+    *methods: str,
+    wanted: str,
 ) -> None:
-    async with opened(load_or_fail(target), *methods) as found:
+    async with opened(load_or_fail(target), *methods, wanted=wanted) as found:
         await act(found)
 
 
 async def _with_letters(target: str, act: Callable[[Any], Awaitable[None]]) -> None:
-    await _with(target, act, "list", "get", "replay", "drop")
+    wanted = "`broker.dead_letters(topic, group)` or `OutboxDeadLetters(outbox)`"
+    await _with(target, act, "list", "get", "replay", "drop", wanted=wanted)
 
 
 def load_or_fail(target: str) -> Any:

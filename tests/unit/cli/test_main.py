@@ -20,7 +20,7 @@ from diator.cli.main import app
 from diator.consumer.consumer import Consumer
 from diator.exceptions import ConfigurationError
 from diator.messages.registry import MessageRegistry
-from diator.outbox.outbox import Outbox
+from diator.outbox.outbox import Outbox, OutboxStatus
 from diator.outbox.relay import Relay
 from tests.unit.cli.fake_letters import DyingLetters, FakeLetters, make_letter
 from tests.unit.consumer.fake_broker import FakeBroker
@@ -28,7 +28,12 @@ from tests.unit.consumer.fake_broker import FakeBroker
 
 class FakeOutbox:
     async def health(self):
-        return {"pending": 3}
+        return {"running": False, "pending": 3}
+
+
+class MereOutbox:
+    async def status(self):
+        return OutboxStatus(pending=3, oldest_seconds=1.5, dead=0)
 
 
 class Unreachable(FakeOutbox):
@@ -59,6 +64,7 @@ ended = Ended()
 failing = Ended(KeyError("X"))
 cancelled = Ended(asyncio.CancelledError())
 outbox = FakeOutbox()
+mere_outbox = MereOutbox()
 unreachable = Unreachable()
 
 consumer = Consumer(Mediator(), FakeBroker(), group="mail")
@@ -205,6 +211,7 @@ class TestDeadLetters:
 
         assert result.exit_code == 1
         assert "it has no list, get, replay, drop" in result.stderr
+        assert "name `broker.dead_letters(topic, group)` or `Outbox" in result.stderr
 
 
 class TestOutbox:
@@ -213,6 +220,23 @@ class TestOutbox:
         result = invoke("outbox", "status", f"{HERE}:outbox")
 
         assert json.loads(result.output) == {"pending": 3}
+
+    def test_outbox_itself(self):
+        """An outbox can be looked at without a relay."""
+        result = invoke("outbox", "status", f"{HERE}:mere_outbox")
+
+        assert json.loads(result.output) == {
+            "pending": 3,
+            "oldest_seconds": 1.5,
+            "dead": 0,
+        }
+
+    def test_another_thing(self):
+        """What is neither outbox nor relay is told so."""
+        result = invoke("outbox", "status", f"{HERE}:letters")
+
+        assert result.exit_code == 1
+        assert "no status or health; name the Outbox or the Relay" in result.stderr
 
     def test_unreachable(self):
         """A database that is away fails, without a traceback."""
