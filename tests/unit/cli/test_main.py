@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from diator import Mediator
 from diator.cli.main import app
+from diator.cli.service import SignalledError
 from diator.consumer.consumer import Consumer
 from diator.exceptions import ConfigurationError
 from diator.messages.registry import MessageRegistry
@@ -62,6 +63,7 @@ class Ended:
 letters = FakeLetters()
 ended = Ended()
 failing = Ended(KeyError("X"))
+signalled = Ended(SignalledError(signal.SIGTERM))
 cancelled = Ended(asyncio.CancelledError())
 outbox = FakeOutbox()
 mere_outbox = MereOutbox()
@@ -313,7 +315,9 @@ class TestService:
         assert "topics=['users'] group='mail'" in caplog.text
 
     @pytest.mark.parametrize("command", ["relay", "consume"])
-    @pytest.mark.parametrize("service, code", [("ended", 0), ("cancelled", 130)])
+    @pytest.mark.parametrize(
+        "service, code", [("ended", 0), ("cancelled", 130), ("signalled", 143)]
+    )
     def test_ends_by_itself(self, command, service, code):
         """How a service ends is what the shell is told."""
         assert invoke(command, f"{HERE}:{service}").exit_code == code
