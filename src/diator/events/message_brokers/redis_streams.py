@@ -21,6 +21,7 @@ from diator.events.message_brokers.redis_connections import (
     nothing_written,
     outcome_of,
     pack,
+    without_frames,
 )
 from diator.events.message_brokers.redis_streams_competing import CompetingSubscription
 from diator.events.message_brokers.redis_streams_dead_letters import (
@@ -179,24 +180,20 @@ class RedisStreamsBroker:
         """
         commands: list[bytes] = []
         refusals: list[tuple[int, Exception]] = []
-        outcomes: list[Exception | None] = []
         held_back = HeldBackKeys()
-        try:
-            for place, message in enumerate(messages):
-                try:
-                    held_back.check(message)
-                    commands.append(adding(message, self._names))
-                except (ConfigurationError, ConnectionError, EncodingError) as error:
-                    held_back.add(message)
-                    refusals.append((place, error))
-            if commands:
-                outcomes += await self._batcher_of_this_loop().send(commands)
-            while refusals:
-                outcomes.insert(*refusals.pop(0))
-            return outcomes
-        finally:
-            # An error leads to this frame, which must not lead to the error.
-            del refusals, outcomes
+        for place, message in enumerate(messages):
+            try:
+                held_back.check(message)
+                commands.append(adding(message, self._names))
+            except (ConfigurationError, ConnectionError, EncodingError) as error:
+                held_back.add(message)
+                refusals.append((place, without_frames(error)))
+        outcomes: list[Exception | None] = []
+        if commands:
+            outcomes += await self._batcher_of_this_loop().send(commands)
+        for place, refusal in refusals:
+            outcomes.insert(place, refusal)
+        return outcomes
 
     def subscribe(
         self,
