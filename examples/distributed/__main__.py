@@ -110,11 +110,13 @@ async def run_processes() -> AsyncGenerator[list[str]]:
         for port in ports:
             where = [f"--host={HOST}", f"--port={port}", "--log-level=warning"]
             start("uvicorn", "examples.distributed.app:api", *where)
+        quiet = "--log-level=warning"
         for _ in range(RELAYS):
-            start("diator", "relay", "examples.distributed.app:relay")
+            start("diator", "relay", "examples.distributed.app:relay", quiet)
         for number in range(WORKERS):
             share = {"WORKER": str(number), "WORKERS": str(WORKERS)}
-            start("diator", "consume", "examples.distributed.app:worker", **share)
+            worker = "examples.distributed.app:worker"
+            start("diator", "consume", worker, quiet, **share)
         yield [f"http://{HOST}:{port}" for port in ports]
     finally:
         for process in processes:

@@ -619,6 +619,18 @@ class TestMembers:
             await broker.publish([make_message(2)])
             assert numbers(await receive(member, 1)) == [2]
 
+    async def test_extended_too_late(self, partitioned, redis_client):
+        """To extend what was acknowledged already changes nothing."""
+        await partitioned.publish([make_message(1, key="a")])
+        async with partitioned.subscribe([EVENTS], group="g") as owner:
+            [delivery] = await receive(owner, 1)
+            await owner.ack([delivery])
+
+            await owner.extend([msgspec.structs.replace(delivery, attempt=2)])
+
+            stream = delivery.receipt.stream
+            assert (await redis_client.xpending(stream, "g"))["pending"] == 0
+
     async def test_owned_partitions(self, redis_url, redis_client, partitioned):
         """Which partitions are read can be said to the broker, once for all topics."""
         await partitioned.publish(make_messages(100))

@@ -72,21 +72,20 @@ class LockedBuckets:
             ConnectionError: The broker cannot be reached, or was lost on the way.
 
         """
-        outage: Exception | None = None
         async with self._engine.begin() as connection:
             parameters = {"now": datetime.now(UTC), "last": self._last}
             bucket = await connection.scalar(self._lock, parameters)
             if bucket is None:
                 return False
             self._last = bucket
-            # None are left where another relay was quicker.
             rows = await self._batches.read(connection, bucket)
-            if rows:
-                outcome = await publish(rows)
-                await self._batches.settle(connection, outcome, bucket)
-                outage = outcome.outage
-        if outage is not None:
-            raise outage
+            if not rows:
+                # Another relay was quicker.
+                return True
+            outcome = await publish(rows)
+            await self._batches.settle(connection, outcome, bucket)
+        if outcome.outage is not None:
+            raise outcome.outage
         return True
 
     async def release(self) -> None:
