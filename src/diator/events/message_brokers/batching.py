@@ -152,6 +152,31 @@ class Batcher(Generic[Item]):
         self._rest()
 
 
+class LoopBatchers(Generic[Item]):
+    """
+    Give the batcher of the event loop that runs.
+
+    Args:
+        send: As for `Batcher`.
+        timeout: As for `Batcher`.
+
+    """
+
+    def __init__(self, send: Send[Item], timeout: float) -> None:
+        self._send = send
+        self._timeout = timeout
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._batcher = Batcher(send, timeout)
+
+    def of_this_loop(self) -> Batcher[Item]:
+        """Give the same one, until it is asked for in another event loop."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop = loop
+            self._batcher = Batcher(self._send, self._timeout)
+        return self._batcher
+
+
 def _fail(entry: Entry[Item], error: Exception) -> None:
     items, _, waiting = entry
     if not waiting.done():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from diator.events.message_brokers.batching import Batcher, Outcomes
+from diator.events.message_brokers.batching import LoopBatchers, Outcomes
 from diator.events.message_brokers.encoding import encode
 from diator.events.message_brokers.protocol import Message
 from diator.events.message_brokers.redis_connections import (
@@ -69,8 +68,7 @@ class RedisMessageBroker:
         self._client = make_client(client)
         self._prefix = channel_prefix
         self._timeout = timeout
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._batcher = Batcher(self._send, timeout)
+        self._batchers = LoopBatchers(self._send, timeout)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -131,7 +129,7 @@ class RedisMessageBroker:
                     refusals.append((len(commands) + len(refusals), error))
             outcomes: Outcomes = []
             if commands:
-                outcomes = await self._batcher_of_this_loop().send(commands)
+                outcomes = await self._batchers.of_this_loop().send(commands)
             return _insert(refusals, outcomes) if refusals else outcomes
         finally:
             # An error leads to this frame, which must not lead to the error.
@@ -139,7 +137,7 @@ class RedisMessageBroker:
 
     async def aclose(self) -> None:
         """Wait for what is being published, and close the client that a URL made."""
-        await self._batcher_of_this_loop().drain()
+        await self._batchers.of_this_loop().drain()
         if self._owns_client:
             await self._client.aclose()
 
@@ -149,13 +147,6 @@ class RedisMessageBroker:
         message_id = msgspec.to_builtins(message.message_id)
         channel = f"{self._prefix}:{message.message_type}:{message_id}".encode()
         return PUBLISH % (len(channel), channel, len(body), body)
-
-    def _batcher_of_this_loop(self) -> Batcher[bytes]:
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._loop = loop
-            self._batcher = Batcher(self._send, self._timeout)
-        return self._batcher
 
     async def _send(self, commands: Sequence[bytes], deadline: float) -> Outcomes:
         pool = self._client.connection_pool

@@ -11,7 +11,7 @@ from uuid import uuid4
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from diator.events.message_brokers.batching import Batcher, Outcomes
+from diator.events.message_brokers.batching import LoopBatchers, Outcomes
 from diator.events.message_brokers.holding_back import HeldBackKeys
 from diator.events.message_brokers.protocol import Message
 from diator.events.message_brokers.redis_connections import (
@@ -116,8 +116,7 @@ class RedisStreamsBroker:
         self._require_durable = require_durable
         self._is_known_durable = False
         self._replicas = replicas
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._batcher = Batcher(self._send, timeout)
+        self._batchers = LoopBatchers(self._send, timeout)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -190,7 +189,7 @@ class RedisStreamsBroker:
                 refusals.append((place, without_frames(error)))
         outcomes: list[Exception | None] = []
         if commands:
-            outcomes += await self._batcher_of_this_loop().send(commands)
+            outcomes += await self._batchers.of_this_loop().send(commands)
         for place, refusal in refusals:
             outcomes.insert(place, refusal)
         return outcomes
@@ -265,7 +264,7 @@ class RedisStreamsBroker:
 
     async def aclose(self) -> None:
         """Wait for what is being published, and close the client that a URL made."""
-        await self._batcher_of_this_loop().drain()
+        await self._batchers.of_this_loop().drain()
         if self._owns_client:
             await self._client.aclose()
 
@@ -292,13 +291,6 @@ class RedisStreamsBroker:
                 streams = [streams[number] for number in partitions]
             read.update(dict.fromkeys(streams, topic))
         return read
-
-    def _batcher_of_this_loop(self) -> Batcher[bytes]:
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._loop = loop
-            self._batcher = Batcher(self._send, self._timeout)
-        return self._batcher
 
     async def _send(self, commands: Sequence[bytes], deadline: float) -> Outcomes:
         if self._require_durable and not self._is_known_durable:
