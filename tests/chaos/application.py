@@ -35,8 +35,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from diator import Command, EventEmitter, Mediator, NotificationEvent, collect
+from diator.backoff import Backoff
 from diator.consumer.consumer import Consumer
-from diator.consumer.retry import Backoff
 from diator.events.message_brokers.redis_streams import RedisStreamsBroker
 from diator.messages.registry import MessageRegistry
 from diator.middlewares.inbox import InboxMiddleware

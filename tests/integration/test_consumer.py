@@ -22,8 +22,8 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from diator import Command, EventEmitter, Mediator, NotificationEvent, collect
+from diator.backoff import Backoff
 from diator.consumer.consumer import Consumer
-from diator.consumer.retry import Backoff
 from diator.container.lagom import LagomContainer
 from diator.events.event import Event
 from diator.events.message_brokers.redis_streams import RedisStreamsBroker

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, assert_type
 
 from diator import Command, EventEmitter, Mediator, NotificationEvent
+from diator.backoff import Backoff
 from diator.consumer.consumer import Consumer
-from diator.consumer.retry import Backoff
 from diator.events.message_brokers.memory import InMemoryMessageBroker
 from diator.events.message_brokers.protocol import Message
 from diator.events.message_brokers.redis_streams import RedisStreamsBroker

@@ -78,6 +78,7 @@ LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in mod
 
 # What nothing in the engine may import; each is loaded by who uses it.
 LEAVES = [
+    "diator.backoff",
     "diator.cli.letters",
     "diator.cli.loading",
     "diator.cli.main",
@@ -133,6 +134,7 @@ LEAVES = [
 
 # Leaves that are the common part of others.
 SHARED_BY_LEAVES = {
+    "diator.backoff",
     "diator.cli.letters",
     "diator.cli.loading",
     "diator.cli.service",

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from diator.backoff import Backoff
 from diator.consumer.consumption import Consumption, Counters, Settings
 from diator.consumer.dispatch import Dispatch
-from diator.consumer.retry import Backoff, is_transient
+from diator.consumer.retry import is_transient
 from diator.events.event import Event
 from diator.exceptions import ConfigurationError, InUseError
 from diator.messages.decoding import MessageDecoder

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from diator.backoff import Backoff
 from diator.consumer.lanes import Lanes
-from diator.consumer.retry import Backoff, causes, described
+from diator.consumer.retry import causes, described
 from diator.exceptions import ConfigurationError, DecodingError, UnknownMessageError
 from diator.logger import get_logger
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from diator.backoff import Backoff
 from diator.events.message_brokers.protocol import Message
 from diator.exceptions import ConfigurationError, InUseError
 from diator.logger import get_logger
@@ -37,8 +37,11 @@ Of these, `ConnectionError` and `TimeoutError` end by themselves, and a setting 
 mended by somebody. Any other reason is taken for one that lies in the message.
 """
 
-LONGEST_DELAY_SECONDS = 300.0
-LONGEST_PAUSE_SECONDS = 15.0
+RETRYING = Backoff(first=1.0, longest=300.0)
+"""How long a message waits that was refused: it may be somebody who mends it."""
+
+RECOVERING = Backoff(first=0.1, longest=15.0)
+"""How long a relay waits for a database or a broker that is away."""
 
 
 def retry_delay(attempts: int) -> float:
@@ -49,7 +52,7 @@ def retry_delay(attempts: int) -> float:
         attempts: How often it has failed.
 
     """
-    return _grown(1.0, attempts, LONGEST_DELAY_SECONDS)
+    return RETRYING.delay(attempts)
 
 
 class Relay:
@@ -209,8 +212,7 @@ class Relay:
                 except Exception as error:  # noqa: BLE001  # drivers may raise anything
                     failures += 1
                     _log("relay failed", failures=failures, exc_info=error)
-                    pause = _grown(0.1, failures, LONGEST_PAUSE_SECONDS)
-                    await _wait(self._stopped, pause)
+                    await _wait(self._stopped, RECOVERING.delay(failures))
                     continue
                 failures = 0
                 if not busy and not self._stopped.is_set():
@@ -312,12 +314,6 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
-
-
-def _grown(first: float, times: int, longest: float) -> float:
-    """Give a time that doubles with each failure, and is another for each who waits."""
-    grown = min(first * 2.0 ** min(times - 1, 30), longest)
-    return grown * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
 
 
 def _check_positive(**numbers: int) -> None:

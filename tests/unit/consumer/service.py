@@ -7,8 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 from diator import EventEmitter, Mediator
+from diator.backoff import Backoff
 from diator.consumer.consumer import Consumer
-from diator.consumer.retry import Backoff
 from tests.unit.consumer.fake_broker import FakeBroker
 from tests.unit.messages.fake_messages import UserJoined, make_registry
 

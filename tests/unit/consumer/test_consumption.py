@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diator.backoff import Backoff
 from diator.consumer import consumption
-from diator.consumer.retry import Backoff
 from diator.exceptions import ConfigurationError, ValidationError
 from diator.messages.received import received_message
 from tests.unit.consumer.service import NEVER, Service
