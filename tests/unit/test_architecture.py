@@ -57,6 +57,7 @@ LEVELS = [
         "diator.own_events",
         "diator.middlewares.base",
         "diator.middlewares.building",
+        "diator.middlewares.roles",
         "diator.middlewares.rules",
         "diator.middlewares.transparency",
         "diator.requests.map",
@@ -70,7 +71,16 @@ LEVELS = [
         "diator.requests.post",
         "diator.requests.stream",
     ],
-    ["diator.wiring"],
+    # What looks at both.
+    [
+        "diator.description.describing",
+        "diator.description.model",
+        "diator.description.names",
+        "diator.description.naming",
+        "diator.description.reading",
+        "diator.description.source",
+        "diator.wiring",
+    ],
     ["diator.mediator"],
     ["diator"],
 ]

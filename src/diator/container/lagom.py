@@ -199,6 +199,20 @@ class LagomContainer:
         """Tell whether a dependency is registered, also in what it was cloned from."""
         return self.container.get_definition(dependency) is not None
 
+    def implementation(self, dependency: type[Any], /) -> type[Any] | None:
+        """Give the class that is built for a dependency, None where none is told."""
+        definition: Any = self.container.get_definition(dependency)
+        while isinstance(definition, SingletonWrapper):
+            definition = cast("Any", definition.singleton_type)
+        if isinstance(definition, PlainInstance):
+            return type(definition.get_instance(self.container))
+        if not isinstance(definition, Alias):
+            return None
+        alias: type[Any] = definition.alias_type
+        if definition.skip_definitions:
+            return alias
+        return self.implementation(alias) or alias
+
     def factory(self, dependency: type[T], /) -> Factory[T] | Scoped:
         """Work out how a dependency is built; singletons are built right away."""
         plan = self._plan(dependency, ())

@@ -161,6 +161,20 @@ class MessageRegistry:
         """Give what a type that was added is called."""
         return self._entries[message_type]
 
+    def entry_of(self, message_type: type) -> Entry:
+        """
+        Give what a type is called, which was added or is to be published without.
+
+        Raises:
+            BindingError: It does not go between processes.
+
+        """
+        entry = self._entries.get(message_type) or _entry(message_type)
+        if entry is None:
+            msg = f"{message_type!r} does not go between processes"
+            raise BindingError(msg)
+        return entry
+
     def check(self) -> None:
         """
         Look for older versions that lead to nothing.
@@ -220,10 +234,7 @@ class MessageRegistry:
             yield name
 
     def _publish(self, message_type: type) -> Entry:
-        entry = self._entries.get(message_type) or _entry(message_type)
-        if entry is None:
-            msg = f"{message_type!r} does not go between processes"
-            raise BindingError(msg)
+        entry = self.entry_of(message_type)
         self._published[message_type] = entry
         return entry
 

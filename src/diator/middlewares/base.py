@@ -10,7 +10,7 @@ from diator.exceptions import BindingError, InUseError
 from diator.handler import is_async, qualified_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 Handle = Callable[[Any], Awaitable[Any]]
 """The rest of the chain, down to the handler."""
@@ -115,7 +115,7 @@ class MiddlewareChain:
         return [
             middleware
             for middleware, only in self._links
-            if _applies(only, message_type)
+            if applies(only, message_type)
         ]
 
     def classes(self) -> list[type[Any]]:
@@ -123,6 +123,11 @@ class MiddlewareChain:
         return [
             middleware for middleware, _ in self._links if inspect.isclass(middleware)
         ]
+
+    def __iter__(
+        self,
+    ) -> Iterator[tuple[Middleware | type[Middleware], Selector | None]]:
+        return iter(self._links)
 
     def wrap(self, handle: Handle) -> Handle:
         """
@@ -179,7 +184,8 @@ def call_of(middleware: Any) -> Any:
     return middleware if inspect.isroutine(middleware) else middleware.__call__
 
 
-def _applies(only: Selector | None, message_type: type[Any]) -> bool:
+def applies(only: Selector | None, message_type: type[Any]) -> bool:
+    """Tell whether a middleware with this `only=` is for a type of message."""
     if only is None:
         return True
     if isinstance(only, (type, tuple)):

@@ -48,6 +48,8 @@ class InboxMiddleware:
 
     """
 
+    needs_transaction = True
+
     def __init__(self, tables: Tables | None = None) -> None:
         self._tables = Tables() if tables is None else tables
         # What was written by transactions that are running still.

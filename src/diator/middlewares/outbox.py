@@ -35,6 +35,9 @@ class OutboxMiddleware:
 
     """
 
+    needs_transaction = True
+    takes_outbound = True
+
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._running: dict[Collector, Scope] = {}

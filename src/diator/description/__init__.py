@@ -1,0 +1,1 @@
+"""What a mediator is made of, as plain data."""

@@ -1,0 +1,412 @@
+"""Describe a mediator without using it."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from diator.description.model import (
+    Description,
+    Event,
+    Field,
+    Handler,
+    Layer,
+    Need,
+    Request,
+    Subscription,
+    Wire,
+)
+from diator.description.naming import identity, module_of, summary_of, type_text
+from diator.description.reading import Reader
+from diator.description.source import Sources
+from diator.events.event import DomainEvent, ECSTEvent, NotificationEvent
+from diator.events.sinks import message_type as type_on_wire
+from diator.exceptions import UnresolvableError
+from diator.handler import qualified_name
+from diator.middlewares.base import applies
+from diator.middlewares.roles import has_role
+from diator.requests import request as requests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from diator.container.protocol import Container
+    from diator.description.model import EventKind, RequestKind
+    from diator.mediator import Mediator
+    from diator.middlewares.base import MiddlewareChain, Selector
+
+REQUEST_KINDS: dict[type, RequestKind] = {
+    requests.Command: "command",
+    requests.Query: "query",
+    requests.StreamRequest: "stream",
+    requests.Request: "request",
+}
+EVENT_KINDS: dict[type, EventKind] = {
+    DomainEvent: "domain",
+    NotificationEvent: "notification",
+    ECSTEvent: "ecst",
+}
+
+
+def describe(mediator: Mediator) -> Description:
+    """
+    Give everything that a mediator is made of.
+
+    Nothing is built, opened or frozen, so that handlers can be bound afterwards. What
+    handlers raise and send is read in their source, which is not run. Predicates of
+    middlewares are asked about the types, as the first send does.
+
+    Args:
+        mediator: The mediator, with all its handlers.
+
+    """
+    return _Describing(mediator).description()
+
+
+class _Describing:
+    """The work of `describe`, and what is known meanwhile."""
+
+    def __init__(self, mediator: Mediator) -> None:
+        self._mediator = mediator
+        self._emitter = mediator.event_emitter
+        self._sources = Sources()
+        self._reader = Reader(
+            self._sources,
+            lambda wanted: implementation(mediator.container, wanted),
+        )
+        self._handlers: dict[Any, Handler] = {}
+
+    def description(self) -> Description:
+        broker = self._emitter.message_broker
+        request_types, event_types, posted = self._types()
+        outbox_of = self._outbox_of(request_types, event_types)
+        return Description(
+            container=qualified_name(self._mediator.container),
+            broker=None if broker is None else qualified_name(broker),
+            requests=tuple(self._request(each, posted) for each in request_types),
+            events=tuple(self._event(each, outbox_of) for each in event_types),
+        )
+
+    def _types(self) -> tuple[list[type], list[type], set[type]]:
+        """Find all types of requests and events, and the requests that are posted."""
+        request_map, event_map = self._mediator.request_map, self._emitter.event_map
+        request_types = set(request_map)
+        event_types: set[type] = {binding.event_type for binding in event_map}
+        posted: set[type] = set()
+        for added, _ in self._emitter.registry:
+            (event_types if type_on_wire(added) else request_types).add(added)
+        for handler in [
+            *map(request_map.get, request_map),
+            *(binding.handler for binding in event_map),
+        ]:
+            reading = self._reader.read(handler)
+            event_types |= {reading.types[each.event] for each in reading.raises}
+            request_types |= {reading.types[each.request] for each in reading.sends}
+            posted |= {
+                reading.types[each.request]
+                for each in reading.sends
+                if each.how == "post"
+            }
+        return _sorted(request_types), _sorted(event_types), posted
+
+    def _request(self, request_type: type, posted: set[type]) -> Request:
+        request_map = self._mediator.request_map
+        registry = dict(self._emitter.registry)
+        bound = request_type in request_map
+        handler = request_map.get(request_type) if bound else None
+        on_wire = request_type in registry or request_type in posted
+        return Request(
+            id=identity(request_type),
+            name=request_type.__name__,
+            module=module_of(request_type),
+            qualified_name=request_type.__qualname__,
+            summary=summary_of(request_type),
+            place=self._sources.place(request_type),
+            kind=_kind(request_type, REQUEST_KINDS, "request"),
+            answer=type_text(answer_type(request_type)),
+            fields=_fields(request_type),
+            wire=self._wire(request_type) if on_wire else None,
+            middlewares=self._layers(self._mediator.middleware_chain, request_type),
+            handler=None if handler is None else self._handler(handler),
+        )
+
+    def _event(self, event_type: type[Any], outbox_of: dict[str, set[bool]]) -> Event:
+        outbound = type_on_wire(event_type) is not None
+        name = identity(event_type)
+        by_outbox = outbox_of.get(name, set())
+        broker = self._emitter.message_broker
+        return Event(
+            id=name,
+            name=event_type.__name__,
+            module=module_of(event_type),
+            qualified_name=event_type.__qualname__,
+            summary=summary_of(event_type),
+            place=self._sources.place(event_type),
+            kind=_kind(event_type, EVENT_KINDS, "event"),
+            fields=_fields(event_type),
+            wire=self._wire(event_type) if outbound else None,
+            middlewares=self._layers(self._emitter.middleware_chain, event_type),
+            handlers=tuple(
+                Subscription(
+                    bound_to=identity(binding.event_type),
+                    concurrent=binding.concurrent,
+                    handler=self._handler(binding.handler),
+                )
+                for binding in self._emitter.event_map.get(event_type)
+            ),
+            delivery=(
+                *(["broker"] if False in by_outbox and broker is not None else []),
+                *(["outbox"] if True in by_outbox else []),
+            )
+            if outbound
+            else (),
+        )
+
+    def _outbox_of(
+        self, request_types: list[type], event_types: list[type]
+    ) -> dict[str, set[bool]]:
+        """Tell which events are raised inside an outbox, which outside, which both."""
+        found: dict[str, set[bool]] = {}
+        request_map = self._mediator.request_map
+        for chain, messages, handlers in (
+            (
+                self._mediator.middleware_chain,
+                request_types,
+                lambda each: [request_map.get(each)] if each in request_map else [],
+            ),
+            (
+                self._emitter.middleware_chain,
+                event_types,
+                lambda each: [
+                    binding.handler for binding in self._emitter.event_map.get(each)
+                ],
+            ),
+        ):
+            for message in messages:
+                takes = takes_outbound(chain, message)
+                for handler in handlers(message):
+                    for raised in self._reader.read(handler).raises:
+                        found.setdefault(raised.event, set()).add(takes)
+        # Of what nobody is seen to raise, the chain of commands decides.
+        chain = self._mediator.middleware_chain
+        anywhere = any(takes_outbound(chain, each) for each in request_types)
+        for event_type in event_types:
+            found.setdefault(identity(event_type), {anywhere})
+        return found
+
+    def _layers(self, chain: MiddlewareChain, message_type: type) -> tuple[Layer, ...]:
+        return tuple(
+            _layer(middleware, only, message_type, self._sources)
+            for middleware, only in chain
+        )
+
+    def _handler(self, handler: Any) -> Handler:
+        if handler not in self._handlers:
+            reading = self._reader.read(handler)
+            is_class = inspect.isclass(handler)
+            container = (
+                self._mediator.container
+                if handler
+                in map(self._mediator.request_map.get, self._mediator.request_map)
+                else self._emitter.container
+            )
+            self._handlers[handler] = Handler(
+                id=identity(handler),
+                name=qualified_name(handler),
+                kind="class" if is_class else "function",
+                summary=summary_of(handler),
+                place=self._sources.place(handler),
+                needs=needs_of(handler, container, given=0 if is_class else 1),
+                raises=reading.raises,
+                sends=reading.sends,
+                unknown=reading.unknown,
+            )
+        return self._handlers[handler]
+
+    def _wire(self, message_type: type) -> Wire:
+        registry = self._emitter.registry
+        entry = registry.entry_of(message_type)
+        return Wire(
+            name=entry.name,
+            topic=entry.topic,
+            keyed=entry.key is not None,
+            registered=message_type in dict(registry),
+        )
+
+
+def answer_type(request_type: type, arguments: tuple[Any, ...] = ()) -> Any:
+    """Give what a type of request is answered with, or the items of a stream."""
+    if request_type is requests.Command:
+        return arguments[0] if arguments else None
+    if request_type in REQUEST_KINDS:
+        return arguments[0] if arguments else Any
+    known = dict(
+        zip(getattr(request_type, "__parameters__", ()), arguments, strict=False)
+    )
+    bases = vars(request_type).get("__orig_bases__", request_type.__bases__)
+    for base in bases:
+        origin = get_origin(base) or base
+        if inspect.isclass(origin) and issubclass(origin, tuple(REQUEST_KINDS)):
+            given = (
+                known.get(argument, argument)
+                if isinstance(argument, TypeVar)
+                else argument
+                for argument in get_args(base)
+            )
+            return answer_type(origin, tuple(given))
+    return Any
+
+
+def takes_outbound(chain: MiddlewareChain, message_type: type) -> bool:
+    """Tell whether events that a message raises leave by way of an outbox."""
+    return any(
+        has_role(middleware, "takes_outbound") and _reason(only, message_type)[0]
+        for middleware, only in chain
+    )
+
+
+def implementation(container: Any, wanted: type) -> type | None:
+    """Give the class that a container builds for a type, None where it does not say."""
+    tell = getattr(container, "implementation", None)
+    found: type | None = None if tell is None else tell(wanted)
+    return found
+
+
+def needs_of(
+    thing: Any,
+    container: Container,
+    *,
+    given: int = 0,
+    around: tuple[Any, ...] = (),
+) -> tuple[Need, ...]:
+    """
+    Tell what something is built from, or called with.
+
+    Args:
+        thing: A class or a function.
+        container: Builds it.
+        given: How many arguments there are already.
+        around: What needs it, so that a circle ends.
+
+    """
+    try:
+        parameters = list(inspect.signature(thing).parameters.values())[given:]
+    except (TypeError, ValueError):
+        return ()
+    hints = _hints(thing.__init__ if inspect.isclass(thing) else thing)
+    return tuple(
+        _need(parameter, hints, container, (*around, thing))
+        for parameter in parameters
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    )
+
+
+def _need(
+    parameter: inspect.Parameter,
+    hints: dict[str, Any],
+    container: Container,
+    around: tuple[Any, ...],
+) -> Need:
+    hint = hints.get(parameter.name, parameter.annotation)
+    has_hint = hint is not parameter.empty
+    is_known = has_hint and not isinstance(hint, str) and container.knows(hint)
+    problem = None
+    needs: tuple[Need, ...] = ()
+    built_as = None
+    if is_known:
+        building: Any = "registered"
+        built_as = implementation(container, hint)
+    elif parameter.default is not parameter.empty:
+        building = "default"
+    elif not has_hint:
+        building, problem = "missing", "it has no annotation to tell its type by"
+    else:
+        building = "class"
+        try:
+            container.check(hint)
+        except (TypeError, UnresolvableError) as error:
+            building, problem = "missing", str(error)
+        built_as = hint if inspect.isclass(hint) else None
+    if built_as is not None and built_as not in around:
+        needs = needs_of(built_as, container, around=around)
+    return Need(
+        parameter=parameter.name,
+        type=type_text(hint) if has_hint else "?",
+        building=building,
+        built_as=None
+        if built_as is None or built_as is hint
+        else qualified_name(built_as),
+        problem=problem,
+        needs=needs,
+    )
+
+
+def _hints(function: Any) -> dict[str, Any]:
+    try:
+        return get_type_hints(function)
+    except (AttributeError, NameError, TypeError):
+        # Names for type checkers alone: annotations are told as they are written.
+        return {}
+
+
+def _layer(
+    middleware: Any, only: Selector | None, message_type: type, sources: Sources
+) -> Layer:
+    does_apply, reason = _reason(only, message_type)
+    return Layer(
+        id=identity(middleware),
+        name=qualified_name(middleware),
+        applies=does_apply,
+        reason=reason,
+        built=inspect.isclass(middleware),
+        place=sources.place(middleware),
+    )
+
+
+def _reason(only: Any, message_type: type) -> tuple[bool, str]:
+    """Tell whether a middleware is for a type, and why."""
+    name = message_type.__name__
+    if only is None:
+        return True, "it is for all messages"
+    if inspect.isclass(only) or isinstance(only, tuple):
+        selected = only if isinstance(only, tuple) else (only,)
+        bases = [each for each in selected if issubclass(message_type, each)]
+        told = ", ".join(each.__qualname__ for each in selected)
+        if bases:
+            return True, f"only={told}, and {name} is a {bases[0].__qualname__}"
+        return False, f"only={told}, and {name} is none"
+    told = qualified_name(only)
+    try:
+        selects = applies(only, message_type)
+    except Exception as error:  # noqa: BLE001  # predicates are anybody's code
+        return False, f"only={told}, which raises {type(error).__name__}: {error}"
+    answer = "is True" if selects else "is False"
+    return selects, f"only={told}, which {answer} of {name}"
+
+
+def _fields(message_type: type) -> tuple[Field, ...]:
+    try:
+        parameters = inspect.signature(message_type).parameters.values()
+    except (TypeError, ValueError):
+        return ()
+    hints = _hints(message_type)
+    return tuple(
+        Field(
+            name=parameter.name,
+            type=type_text(hints.get(parameter.name, parameter.annotation))
+            if parameter.annotation is not parameter.empty
+            else "?",
+            required=parameter.default is parameter.empty,
+        )
+        for parameter in parameters
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    )
+
+
+def _kind(message_type: type, kinds: Any, otherwise: Any) -> Any:
+    found = (kind for base, kind in kinds.items() if issubclass(message_type, base))
+    return next(found, otherwise)
+
+
+def _sorted(types: Iterable[type]) -> list[type]:
+    return sorted(types, key=identity)

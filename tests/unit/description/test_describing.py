@@ -1,0 +1,207 @@
+"""What a description says of a mediator."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from diator.description.describing import describe
+from diator.description.model import Description, Event, Field, Request, Wire
+from tests.unit.description import shop
+
+HERE = "tests.unit.description.shop"
+
+
+@pytest.fixture
+def described() -> Description:
+    return describe(shop.make_mediator())
+
+
+def request(described: Description, name: str) -> Request:
+    [found] = [each for each in described.requests if each.name == name]
+    return found
+
+
+def event(described: Description, name: str) -> Event:
+    [found] = [each for each in described.events if each.name == name]
+    return found
+
+
+class TestRequests:
+    def test_all(self, described):
+        """Bound requests are told, and those that handlers send, by their names."""
+        assert [each.name for each in described.requests] == [
+            "PlaceOrder",
+            "ReadOrders",
+            "SendInvoice",
+            "WatchOrders",
+        ]
+
+    def test_what_it_is(self, described):
+        """A request tells where it is, what it is for, and what it is answered with."""
+        found = request(described, "PlaceOrder")
+
+        assert found.id == f"{HERE}:PlaceOrder"
+        assert found.place.file == "tests/unit/description/shop.py"
+        assert found.summary == "Order something."
+        assert (found.kind, found.answer) == ("command", "int")
+        assert found.fields == (
+            Field(name="item", type="str", required=True),
+            Field(name="quantity", type="int | None", required=False),
+        )
+        assert found.wire is None
+
+    @pytest.mark.parametrize(
+        "name, kind, answer",
+        [
+            ("ReadOrders", "query", "list[int]"),
+            ("WatchOrders", "stream", "int"),
+            ("SendInvoice", "command", "None"),
+        ],
+    )
+    def test_kinds(self, described, name, kind, answer):
+        """Each kind says what it is answered with."""
+        found = request(described, name)
+
+        assert (found.kind, found.answer) == (kind, answer)
+        assert found.summary == ""
+
+    def test_handled_elsewhere(self, described):
+        """What is posted, and not handled here, has its name on the wire."""
+        found = request(described, "SendInvoice")
+
+        assert found.handler is None
+        assert found.wire == Wire(
+            name="SendInvoice", topic="commands", keyed=False, registered=False
+        )
+
+    def test_middlewares(self, described):
+        """All middlewares are told, with why each applies or does not."""
+        layers = request(described, "PlaceOrder").middlewares
+
+        assert [
+            (each.name, each.applies, each.reason, each.built) for each in layers
+        ] == [
+            ("Timing", True, "it is for all messages", False),
+            ("audit", True, "only=is_audited, which is True of PlaceOrder", False),
+            (
+                "Timing",
+                False,
+                "only=Query, StreamRequest, and PlaceOrder is none",
+                True,
+            ),
+        ]
+
+    def test_handler(self, described):
+        """A handler tells where it is, and what it needs, down to the last class."""
+        handler = request(described, "PlaceOrder").handler
+
+        assert handler is not None
+        assert (handler.name, handler.kind) == ("PlaceOrderHandler", "class")
+        assert handler.summary == "Takes it from the shelf."
+        assert [
+            (each.parameter, each.type, each.building, each.built_as)
+            for each in handler.needs
+        ] == [
+            ("stock", "Stock", "registered", "ShelfStock"),
+            ("till", "Till", "class", None),
+            ("attempts", "int", "default", None),
+        ]
+        assert [each.type for each in handler.needs[1].needs] == ["Prices"]
+
+    def test_what_it_raises(self, described):
+        """Its own source is sure, what it calls is a guess."""
+        handler = request(described, "PlaceOrder").handler
+
+        assert handler is not None
+        assert [(each.event, each.certainty, each.via) for each in handler.raises] == [
+            (f"{HERE}:OrderPlaced", "seen", "PlaceOrderHandler.handle"),
+            (f"{HERE}:StockTaken", "guess", "ShelfStock.take"),
+        ]
+
+
+class TestEvents:
+    def test_all(self, described):
+        """Events are told that are bound, added to the registry, or raised."""
+        assert [(each.name, each.kind) for each in described.events] == [
+            ("DomainEvent", "domain"),
+            ("OrderPlaced", "domain"),
+            ("OrderShipped", "notification"),
+            ("StockChanged", "ecst"),
+            ("StockTaken", "domain"),
+        ]
+
+    def test_handlers(self, described):
+        """Its handlers are told in order, those of its base types included."""
+        found = event(described, "OrderPlaced")
+
+        assert [
+            (each.bound_to, each.concurrent, each.handler.name)
+            for each in found.handlers
+        ] == [
+            (f"{HERE}:OrderPlaced", False, "Ship"),
+            ("diator.events.event:DomainEvent", True, "count"),
+        ]
+        assert [each.name for each in found.middlewares if each.applies] == ["audit"]
+
+    def test_what_handlers_do(self, described):
+        """What the handlers raise and send in turn is told."""
+        handler = event(described, "OrderPlaced").handlers[0].handler
+
+        assert [each.event for each in handler.raises] == [f"{HERE}:OrderShipped"]
+        assert [(each.request, each.how, each.certainty) for each in handler.sends] == [
+            (f"{HERE}:SendInvoice", "post", "seen")
+        ]
+
+    def test_wire(self, described):
+        """An event for other processes tells its name there, and where it goes."""
+        found = event(described, "StockChanged")
+
+        assert found.wire == Wire(
+            name="stock.changed.v1", topic="stock", keyed=True, registered=True
+        )
+        assert found.delivery == ("broker",)
+        assert event(described, "StockTaken").wire is None
+        assert event(described, "StockTaken").delivery == ()
+
+
+class TestDescription:
+    def test_mediator(self, described):
+        """The container and the broker are told."""
+        assert (described.container, described.broker) == (
+            "LagomContainer",
+            "FakeBroker",
+        )
+
+    def test_who(self, described):
+        """It is told who raises an event, and who sends a request."""
+        raisers = described.raisers(event(described, "OrderPlaced"))
+        senders = described.senders(request(described, "SendInvoice"))
+
+        assert [(each.name, how.certainty) for each, how in raisers] == [
+            ("PlaceOrder", "seen")
+        ]
+        assert [(each.name, how.how) for each, how in senders] == [
+            ("OrderPlaced", "post")
+        ]
+
+    def test_json(self, described):
+        """It is plain data."""
+        assert json.loads(json.dumps(asdict(described)))["broker"] == "FakeBroker"
+
+    def test_same(self):
+        """Two descriptions of the same wiring are equal."""
+        assert describe(shop.make_mediator()) == describe(shop.make_mediator())
+
+    def test_nothing_is_used(self):
+        """Handlers can be bound after a description."""
+        mediator = shop.make_mediator()
+
+        describe(mediator)
+
+        mediator.use(shop.audit)
+        mediator.event_emitter.use(shop.audit)
+        mediator.handles(shop.SendInvoice)(shop.send_invoice)
+        mediator.handles(shop.OrderPlaced)(shop.count)
