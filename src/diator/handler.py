@@ -24,6 +24,11 @@ def qualified_name(thing: Any) -> str:
     return str(getattr(thing, "__qualname__", type(thing).__qualname__))
 
 
+def module_of(thing: Any) -> str:
+    """Give the module that declares a class, a function, or an instance's class."""
+    return str(getattr(thing, "__module__", None) or type(thing).__module__)
+
+
 def check_handler(
     handler: Any, message_type: type, *, base: type, streams: bool = False
 ) -> None:

@@ -26,7 +26,6 @@ from diator.requests.pipeline import RequestPipeline
 from diator.requests.post import PostCommand
 from diator.requests.request import Command
 from diator.requests.stream import Stream, stream_items
-from diator.wiring import wiring_errors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
@@ -379,6 +378,10 @@ class Mediator:
             WiringError: Something was found; it has all of it.
 
         """
+        from diator.wiring import (  # noqa: PLC0415  # only who checks reads sources
+            wiring_errors,
+        )
+
         errors = wiring_errors(
             request_map=self.request_map,
             request_chain=self.middleware_chain,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 from diator.description.model import (
     Description,
@@ -11,40 +12,42 @@ from diator.description.model import (
     Field,
     Handler,
     Layer,
-    Need,
     Request,
     Subscription,
     Wire,
 )
-from diator.description.naming import identity, module_of, summary_of, type_text
+from diator.description.naming import identity, summary_of, type_text
+from diator.description.needs import hints_of, implementation, needs_of
 from diator.description.reading import Reader
 from diator.description.source import Sources
 from diator.events.event import DomainEvent, ECSTEvent, NotificationEvent
+from diator.events.event import Event as AnyEvent
 from diator.events.sinks import message_type as type_on_wire
-from diator.exceptions import UnresolvableError
-from diator.handler import qualified_name
+from diator.handler import module_of, qualified_name
 from diator.middlewares.base import applies
-from diator.middlewares.roles import has_role
-from diator.requests import request as requests
+from diator.middlewares.order import takes_outbound
+from diator.requests.request import Command, Query, StreamRequest
+from diator.requests.request import Request as AnyRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from diator.container.protocol import Container
-    from diator.description.model import EventKind, RequestKind
+    from diator.description.model import Delivery, EventKind, RequestKind
     from diator.mediator import Mediator
     from diator.middlewares.base import MiddlewareChain, Selector
 
 REQUEST_KINDS: dict[type, RequestKind] = {
-    requests.Command: "command",
-    requests.Query: "query",
-    requests.StreamRequest: "stream",
-    requests.Request: "request",
+    Command: "command",
+    Query: "query",
+    StreamRequest: "stream",
+    AnyRequest: "request",
 }
 EVENT_KINDS: dict[type, EventKind] = {
     DomainEvent: "domain",
     NotificationEvent: "notification",
     ECSTEvent: "ecst",
+    AnyEvent: "event",
 }
 
 
@@ -79,12 +82,12 @@ class _Describing:
     def description(self) -> Description:
         broker = self._emitter.message_broker
         request_types, event_types, posted = self._types()
-        outbox_of = self._outbox_of(request_types, event_types)
+        deliveries = self._deliveries(event_types)
         return Description(
             container=qualified_name(self._mediator.container),
             broker=None if broker is None else qualified_name(broker),
             requests=tuple(self._request(each, posted) for each in request_types),
-            events=tuple(self._event(each, outbox_of) for each in event_types),
+            events=tuple(self._event(each, deliveries) for each in event_types),
         )
 
     def _types(self) -> tuple[list[type], list[type], set[type]]:
@@ -112,8 +115,10 @@ class _Describing:
     def _request(self, request_type: type, posted: set[type]) -> Request:
         request_map = self._mediator.request_map
         registry = dict(self._emitter.registry)
-        bound = request_type in request_map
-        handler = request_map.get(request_type) if bound else None
+        handler = None
+        if request_type in request_map:
+            container = self._mediator.container
+            handler = self._handler(request_map.get(request_type), container)
         on_wire = request_type in registry or request_type in posted
         return Request(
             id=identity(request_type),
@@ -122,27 +127,28 @@ class _Describing:
             qualified_name=request_type.__qualname__,
             summary=summary_of(request_type),
             place=self._sources.place(request_type),
-            kind=_kind(request_type, REQUEST_KINDS, "request"),
+            kind=_kind(request_type, REQUEST_KINDS),
             answer=type_text(answer_type(request_type)),
             fields=_fields(request_type),
             wire=self._wire(request_type) if on_wire else None,
             middlewares=self._layers(self._mediator.middleware_chain, request_type),
-            handler=None if handler is None else self._handler(handler),
+            handler=None
+            if handler is None
+            else self._handler(handler, self._mediator.container),
         )
 
-    def _event(self, event_type: type[Any], outbox_of: dict[str, set[bool]]) -> Event:
+    def _event(
+        self, event_type: type[Any], deliveries: Mapping[type, set[Delivery]]
+    ) -> Event:
         outbound = type_on_wire(event_type) is not None
-        name = identity(event_type)
-        by_outbox = outbox_of.get(name, set())
-        broker = self._emitter.message_broker
         return Event(
-            id=name,
+            id=identity(event_type),
             name=event_type.__name__,
             module=module_of(event_type),
             qualified_name=event_type.__qualname__,
             summary=summary_of(event_type),
             place=self._sources.place(event_type),
-            kind=_kind(event_type, EVENT_KINDS, "event"),
+            kind=_kind(event_type, EVENT_KINDS),
             fields=_fields(event_type),
             wire=self._wire(event_type) if outbound else None,
             middlewares=self._layers(self._emitter.middleware_chain, event_type),
@@ -150,49 +156,38 @@ class _Describing:
                 Subscription(
                     bound_to=identity(binding.event_type),
                     concurrent=binding.concurrent,
-                    handler=self._handler(binding.handler),
+                    handler=self._handler(binding.handler, self._emitter.container),
                 )
                 for binding in self._emitter.event_map.get(event_type)
             ),
-            delivery=(
-                *(["broker"] if False in by_outbox and broker is not None else []),
-                *(["outbox"] if True in by_outbox else []),
-            )
-            if outbound
-            else (),
+            delivery=tuple(sorted(deliveries[event_type])) if outbound else (),
         )
 
-    def _outbox_of(
-        self, request_types: list[type], event_types: list[type]
-    ) -> dict[str, set[bool]]:
-        """Tell which events are raised inside an outbox, which outside, which both."""
-        found: dict[str, set[bool]] = {}
-        request_map = self._mediator.request_map
-        for chain, messages, handlers in (
-            (
-                self._mediator.middleware_chain,
-                request_types,
-                lambda each: [request_map.get(each)] if each in request_map else [],
+    def _deliveries(self, event_types: list[type]) -> Mapping[type, set[Delivery]]:
+        """Tell which way events leave, by all that raise them."""
+        request_map, event_map = self._mediator.request_map, self._emitter.event_map
+        request_chain = self._mediator.middleware_chain
+        event_chain = self._emitter.middleware_chain
+        uses: list[tuple[MiddlewareChain, type, Any]] = [
+            *((request_chain, each, request_map.get(each)) for each in request_map),
+            *(
+                (event_chain, each, binding.handler)
+                for each in event_types
+                for binding in event_map.get(each)
             ),
-            (
-                self._emitter.middleware_chain,
-                event_types,
-                lambda each: [
-                    binding.handler for binding in self._emitter.event_map.get(each)
-                ],
-            ),
-        ):
-            for message in messages:
-                takes = takes_outbound(chain, message)
-                for handler in handlers(message):
-                    for raised in self._reader.read(handler).raises:
-                        found.setdefault(raised.event, set()).add(takes)
-        # Of what nobody is seen to raise, the chain of commands decides.
-        chain = self._mediator.middleware_chain
-        anywhere = any(takes_outbound(chain, each) for each in request_types)
-        for event_type in event_types:
-            found.setdefault(identity(event_type), {anywhere})
-        return found
+        ]
+        ways: defaultdict[type, set[Delivery]] = defaultdict(set)
+        for chain, message, handler in uses:
+            for event_type, _ in self._reader.raised(handler):
+                ways[event_type] |= self._ways(takes_outbound(chain, message))
+        # Of what nobody is seen to raise, it is told how others leave.
+        usual = self._ways(any(takes_outbound(*use[:2]) for use in uses))
+        return {each: ways[each] or usual for each in event_types}
+
+    def _ways(self, by_outbox: bool) -> set[Delivery]:  # noqa: FBT001  # is named so
+        if by_outbox:
+            return {"outbox"}
+        return set() if self._emitter.message_broker is None else {"broker"}
 
     def _layers(self, chain: MiddlewareChain, message_type: type) -> tuple[Layer, ...]:
         return tuple(
@@ -200,16 +195,10 @@ class _Describing:
             for middleware, only in chain
         )
 
-    def _handler(self, handler: Any) -> Handler:
+    def _handler(self, handler: Any, container: Container) -> Handler:
         if handler not in self._handlers:
             reading = self._reader.read(handler)
             is_class = inspect.isclass(handler)
-            container = (
-                self._mediator.container
-                if handler
-                in map(self._mediator.request_map.get, self._mediator.request_map)
-                else self._emitter.container
-            )
             self._handlers[handler] = Handler(
                 id=identity(handler),
                 name=qualified_name(handler),
@@ -236,7 +225,7 @@ class _Describing:
 
 def answer_type(request_type: type, arguments: tuple[Any, ...] = ()) -> Any:
     """Give what a type of request is answered with, or the items of a stream."""
-    if request_type is requests.Command:
+    if request_type is Command:
         return arguments[0] if arguments else None
     if request_type in REQUEST_KINDS:
         return arguments[0] if arguments else Any
@@ -255,98 +244,6 @@ def answer_type(request_type: type, arguments: tuple[Any, ...] = ()) -> Any:
             )
             return answer_type(origin, tuple(given))
     return Any
-
-
-def takes_outbound(chain: MiddlewareChain, message_type: type) -> bool:
-    """Tell whether events that a message raises leave by way of an outbox."""
-    return any(
-        has_role(middleware, "takes_outbound") and _reason(only, message_type)[0]
-        for middleware, only in chain
-    )
-
-
-def implementation(container: Any, wanted: type) -> type | None:
-    """Give the class that a container builds for a type, None where it does not say."""
-    tell = getattr(container, "implementation", None)
-    found: type | None = None if tell is None else tell(wanted)
-    return found
-
-
-def needs_of(
-    thing: Any,
-    container: Container,
-    *,
-    given: int = 0,
-    around: tuple[Any, ...] = (),
-) -> tuple[Need, ...]:
-    """
-    Tell what something is built from, or called with.
-
-    Args:
-        thing: A class or a function.
-        container: Builds it.
-        given: How many arguments there are already.
-        around: What needs it, so that a circle ends.
-
-    """
-    try:
-        parameters = list(inspect.signature(thing).parameters.values())[given:]
-    except (TypeError, ValueError):
-        return ()
-    hints = _hints(thing.__init__ if inspect.isclass(thing) else thing)
-    return tuple(
-        _need(parameter, hints, container, (*around, thing))
-        for parameter in parameters
-        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    )
-
-
-def _need(
-    parameter: inspect.Parameter,
-    hints: dict[str, Any],
-    container: Container,
-    around: tuple[Any, ...],
-) -> Need:
-    hint = hints.get(parameter.name, parameter.annotation)
-    has_hint = hint is not parameter.empty
-    is_known = has_hint and not isinstance(hint, str) and container.knows(hint)
-    problem = None
-    needs: tuple[Need, ...] = ()
-    built_as = None
-    if is_known:
-        building: Any = "registered"
-        built_as = implementation(container, hint)
-    elif parameter.default is not parameter.empty:
-        building = "default"
-    elif not has_hint:
-        building, problem = "missing", "it has no annotation to tell its type by"
-    else:
-        building = "class"
-        try:
-            container.check(hint)
-        except (TypeError, UnresolvableError) as error:
-            building, problem = "missing", str(error)
-        built_as = hint if inspect.isclass(hint) else None
-    if built_as is not None and built_as not in around:
-        needs = needs_of(built_as, container, around=around)
-    return Need(
-        parameter=parameter.name,
-        type=type_text(hint) if has_hint else "?",
-        building=building,
-        built_as=None
-        if built_as is None or built_as is hint
-        else qualified_name(built_as),
-        problem=problem,
-        needs=needs,
-    )
-
-
-def _hints(function: Any) -> dict[str, Any]:
-    try:
-        return get_type_hints(function)
-    except (AttributeError, NameError, TypeError):
-        # Names for type checkers alone: annotations are told as they are written.
-        return {}
 
 
 def _layer(
@@ -389,7 +286,7 @@ def _fields(message_type: type) -> tuple[Field, ...]:
         parameters = inspect.signature(message_type).parameters.values()
     except (TypeError, ValueError):
         return ()
-    hints = _hints(message_type)
+    hints = hints_of(message_type)
     return tuple(
         Field(
             name=parameter.name,
@@ -403,9 +300,8 @@ def _fields(message_type: type) -> tuple[Field, ...]:
     )
 
 
-def _kind(message_type: type, kinds: Any, otherwise: Any) -> Any:
-    found = (kind for base, kind in kinds.items() if issubclass(message_type, base))
-    return next(found, otherwise)
+def _kind(message_type: type, kinds: Mapping[type, Any]) -> Any:
+    return next(kind for base, kind in kinds.items() if issubclass(message_type, base))
 
 
 def _sorted(types: Iterable[type]) -> list[type]:

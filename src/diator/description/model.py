@@ -23,6 +23,8 @@ It is `seen` where the handler's own source plainly does it, in whatever branch.
 plainly raises it.
 """
 
+Delivery = Literal["broker", "outbox"]
+
 How = Literal["send", "stream", "post"]
 
 Building = Literal["registered", "class", "default", "missing"]
@@ -292,7 +294,7 @@ class Event:
     wire: Wire | None
     middlewares: tuple[Layer, ...]
     handlers: tuple[Subscription, ...]
-    delivery: tuple[Literal["broker", "outbox"], ...]
+    delivery: tuple[Delivery, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import builtins
 import inspect
 import sys
 from types import ModuleType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Optional, Union, get_args, get_origin
 
 from diator.description.source import undecorated
 
@@ -55,48 +55,51 @@ class Names:
         for node in in_order(tree):
             self._look_at(node)
 
-    def object(self, node: ast.AST | None) -> Any:
+    def named(self, node: ast.AST | None) -> Any:
         """Give the module, class or function that an expression names, else None."""
         if isinstance(node, ast.Name):
             return None if node.id in self._local else self._known.get(node.id)
         if isinstance(node, ast.Attribute):
-            return member(self.object(node.value), node.attr)
+            return member(self.named(node.value), node.attr)
         if isinstance(node, ast.Subscript):
-            return self.object(node.value)
+            return self.named(node.value)
         return None
 
-    def type(self, node: ast.AST | None) -> type | None:
+    def class_of(self, node: ast.AST | None) -> type | None:
         """Give the class of an expression's value, None where nothing says."""
-        if isinstance(node, ast.Name):
-            held = self._types_of_local.get(node.id)
-            if held is None and node.id not in self._local:
+        found: type | None = None
+        match node:
+            case ast.Name(id=name) if name in self._local:
+                found = self._types_of_local.get(name)
+            case ast.Name(id=name):
                 # An object of a module, such as a repository that it shares.
-                return _type_of_object(self._known.get(node.id))
-            return held
-        if isinstance(node, (ast.Await, ast.NamedExpr)):
-            return self.type(node.value)
-        if isinstance(node, ast.IfExp):
-            return self.type(node.body) or self.type(node.orelse)
-        if isinstance(node, ast.Attribute):
-            return self._types.attribute(self.type(node.value), node.attr)
-        if isinstance(node, ast.Call):
-            called, _ = self.called(node)
-            if inspect.isclass(called):
-                return called
-            return self._types.answer(called)
-        return None
+                found = _type_of_object(self._known.get(name))
+            case ast.Await(value=value) | ast.NamedExpr(value=value):
+                found = self.class_of(value)
+            case ast.IfExp(body=body, orelse=otherwise):
+                found = self.class_of(body) or self.class_of(otherwise)
+            case ast.Attribute(value=value, attr=name):
+                found = self._types.attribute(self.class_of(value), name)
+            case ast.Call():
+                called, _ = self.called(node)
+                found = (
+                    called if inspect.isclass(called) else self._types.answer(called)
+                )
+            case _:
+                pass
+        return found
 
     def called(self, node: ast.Call) -> tuple[Any, type | None]:
         """Give what a call calls, and the class whose method it is, if it is one."""
-        named = self.object(node.func)
+        named = self.named(node.func)
         if named is not None:
             owner = None
             if isinstance(node.func, ast.Attribute):
-                around = self.object(node.func.value)
+                around = self.named(node.func.value)
                 owner = around if inspect.isclass(around) else None
             return named, owner
         if isinstance(node.func, ast.Attribute):
-            of = self.type(node.func.value)
+            of = self.class_of(node.func.value)
             if of is not None:
                 of = self._types.built(of)
                 return member(of, node.func.attr), of
@@ -110,7 +113,7 @@ class Names:
 
     def annotated(self, annotation: ast.AST | None) -> Any:
         """Give the class that an annotation names, None where it names none."""
-        return class_named(annotation, self.object)
+        return class_named(annotation, self.named)
 
     def _look_at(self, node: ast.AST) -> None:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -129,7 +132,7 @@ class Names:
 
     def _assign(self, target: ast.AST, value: ast.expr | None) -> None:
         if isinstance(target, ast.Name) and value is not None:
-            self._hold(target.id, self.type(value))
+            self._hold(target.id, self.class_of(value))
             self._local.add(target.id)
             self._made.setdefault(target.id, []).append(value)
 
@@ -204,7 +207,7 @@ class Types:
             for target in targets:
                 if isinstance(target, ast.Attribute) and target.attr == name:
                     annotation = getattr(node, "annotation", None)
-                    found = names.annotated(annotation) or names.type(node.value)  # type: ignore[attr-defined]  # both have one
+                    found = names.annotated(annotation) or names.class_of(node.value)  # type: ignore[attr-defined]  # both have one
                     return found if inspect.isclass(found) else None
         return None
 
@@ -217,7 +220,7 @@ def in_order(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def member(of: Any, name: str) -> Any:
-    """Give a member of a module or class as it was declared, without a lookup's code."""
+    """Give a member of a module or a class as it was declared."""
     if isinstance(of, ModuleType):
         submodule = sys.modules.get(f"{of.__name__}.{name}")
         return vars(of).get(name, submodule)
@@ -232,11 +235,7 @@ def member(of: Any, name: str) -> Any:
 def class_of(annotation: Any, names: Mapping[str, Any]) -> type | None:
     """Give the class that an annotation names, None where it names none."""
     if isinstance(annotation, str):
-        try:
-            node = ast.parse(annotation, mode="eval").body
-        except SyntaxError:
-            return None
-        return class_named(node, lambda node: _named(node, names))
+        return class_named(_parsed(annotation), lambda node: _named(node, names))
     origin, arguments = get_origin(annotation), get_args(annotation)
     if hasattr(annotation, "__metadata__"):
         return class_of(arguments[0], names)
@@ -249,25 +248,31 @@ def class_of(annotation: Any, names: Mapping[str, Any]) -> type | None:
 
 def class_named(node: ast.AST | None, find: Callable[[ast.AST], Any]) -> type | None:
     """Give the class that the source of an annotation names, None for others."""
-    if node is None:
+    found: type | None = None
+    match node:
+        case ast.Constant(value=str(annotation)):
+            found = class_named(_parsed(annotation), find)
+        case ast.BinOp(left=left, right=right):
+            found = class_named(left, find) or class_named(right, find)
+        case ast.Subscript(value=value, slice=inner):
+            base = find(value)
+            if base in (Annotated, Union, Optional):
+                first = inner.elts[0] if isinstance(inner, ast.Tuple) else inner
+                found = class_named(first, find)
+            else:
+                found = class_of(base, {})
+        case ast.Name() | ast.Attribute():
+            found = class_of(find(node), {})
+        case _:
+            pass
+    return found
+
+
+def _parsed(annotation: str) -> ast.AST | None:
+    try:
+        return ast.parse(annotation, mode="eval").body
+    except SyntaxError:
         return None
-    if isinstance(node, ast.Constant):
-        if not isinstance(node.value, str):
-            return None
-        try:
-            return class_named(ast.parse(node.value, mode="eval").body, find)
-        except SyntaxError:
-            return None
-    if isinstance(node, ast.BinOp):
-        return class_named(node.left, find) or class_named(node.right, find)
-    if isinstance(node, ast.Subscript):
-        base = find(node.value)
-        if base is Annotated or base is Union or str(base) == "typing.Optional":
-            inner = node.slice
-            first = inner.elts[0] if isinstance(inner, ast.Tuple) else inner
-            return class_named(first, find)
-        return base if inspect.isclass(base) else class_of(base, {})
-    return class_of(find(node), {})
 
 
 def _named(node: ast.AST, names: Mapping[str, Any]) -> Any:
@@ -279,7 +284,7 @@ def _named(node: ast.AST, names: Mapping[str, Any]) -> Any:
 
 
 def _names_around(function: Any) -> dict[str, Any]:
-    """Give the names that a function finds around it: global ones and enclosing ones."""
+    """Give what a function finds around it: global names and enclosing ones."""
     names = {**vars(builtins), **getattr(function, "__globals__", {})}
     code = getattr(function, "__code__", None)
     for name, cell in zip(

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import inspect
 import types
-from typing import Any, ForwardRef, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, ForwardRef, Literal, Union, get_args, get_origin
 
-from diator.handler import qualified_name
+from diator.handler import module_of, qualified_name
 
 
 def identity(thing: Any) -> str:
     """Tell a class, a function, or the class of an instance from all others."""
     return f"{module_of(thing)}:{qualified_name(thing)}"
-
-
-def module_of(thing: Any) -> str:
-    """Give the module that declares a class, a function, or an instance's class."""
-    return str(getattr(thing, "__module__", None) or type(thing).__module__)
 
 
 def summary_of(thing: Any) -> str:
@@ -31,31 +26,39 @@ def summary_of(thing: Any) -> str:
 
 def type_text(annotation: Any) -> str:
     """Give a type as one would write it, without the modules of its parts."""
-    if isinstance(annotation, str):
-        return annotation
-    if isinstance(annotation, ForwardRef):
-        return annotation.__forward_arg__
-    if isinstance(annotation, list):
-        return _listed(annotation)
-    if annotation is None or annotation is types.NoneType:
-        return "None"
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    match annotation:
+        case str():
+            text = annotation
+        case ForwardRef():
+            text = annotation.__forward_arg__
+        case None | types.NoneType:
+            text = "None"
+        case list():
+            # The parameters of a callable.
+            text = _listed(annotation)
+        case _ if hasattr(annotation, "__metadata__"):
+            text = type_text(arguments[0])
+        case _ if origin in (Union, types.UnionType):
+            text = " | ".join(map(type_text, arguments))
+        case _ if origin is Literal:
+            text = f"Literal[{', '.join(map(repr, arguments))}]"
+        case _ if origin is not None:
+            text = f"{type_text(origin)}{_listed(arguments)}"
+        case _:
+            text = _plain(annotation)
+    return text
+
+
+def _plain(annotation: Any) -> str:
     if annotation is ...:
         return "..."
-    if annotation is Any:
-        return "Any"
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is None:
-        if isinstance(annotation, TypeVar):
-            return annotation.__name__
-        return str(getattr(annotation, "__qualname__", annotation))
-    if hasattr(annotation, "__metadata__"):
-        return type_text(arguments[0])
-    if origin in (Union, types.UnionType):
-        return " | ".join(type_text(argument) for argument in arguments)
-    if origin is Literal:
-        return f"Literal[{', '.join(map(repr, arguments))}]"
-    return f"{type_text(origin)}{_listed(arguments)}"
+    # `Any` is a class since Python 3.11, and type variables are told with a tilde.
+    name = getattr(annotation, "__qualname__", None) or getattr(
+        annotation, "__name__", annotation
+    )
+    return str(name)
 
 
 def _listed(annotations: Any) -> str:
-    return f"[{', '.join(type_text(annotation) for annotation in annotations)}]"
+    return f"[{', '.join(map(type_text, annotations))}]"

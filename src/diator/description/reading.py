@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from diator.description.model import Raise, Send
 from diator.description.names import Names, Types, in_order
-from diator.description.naming import identity, module_of
+from diator.description.naming import identity
 from diator.description.source import Sources, undecorated
 from diator.events.collector import collect
 from diator.events.event import Event
-from diator.handler import qualified_name
+from diator.handler import module_of, qualified_name
 from diator.requests.request import Request, StreamRequest
 
 if TYPE_CHECKING:
@@ -69,6 +69,26 @@ class Reader:
             self._readings[handler] = walk.reading()
         return self._readings[handler]
 
+    def raised(self, handler: Any) -> list[tuple[type, Raise]]:
+        """Give the events that a handler may raise, with their types."""
+        reading = self.read(handler)
+        return [(reading.types[each.event], each) for each in reading.raises]
+
+    def sent(self, handler: Any, *, deep: bool = False) -> list[tuple[type, Send]]:
+        """
+        Give the requests that a handler may send, with their types.
+
+        Args:
+            handler: A class or a function.
+            deep: Whether what it calls counts as well. If not, the source of those that
+                send nothing themselves is not read.
+
+        """
+        if not deep and not _names(handler) & SENDING.keys():
+            return []
+        reading = self.read(handler)
+        return [(reading.types[each.request], each) for each in reading.sends]
+
 
 class _Walk:
     """The way from a handler through all that it calls, the nearest first."""
@@ -86,7 +106,7 @@ class _Walk:
 
     def reading(self) -> Reading:
         owner = self._handler if inspect.isclass(self._handler) else None
-        start = self._handler if owner is None else owner.handle
+        start = self._handler if owner is None else self._handler.handle
         self._go_on(start, owner)
         for function, owner_of_function in self._waiting:
             self._visit(function, owner_of_function)
@@ -188,7 +208,7 @@ class _Visit:
         """Find the events that are made, and not plainly raised."""
         for node in in_order(self._tree):
             if isinstance(node, ast.Call) and node not in self._raising:
-                made = self._names.object(node.func)
+                made = self._names.named(node.func)
                 if inspect.isclass(made) and issubclass(made, Event):
                     yield made, node
 
@@ -222,7 +242,7 @@ class _Visit:
 
     def _raised_by(self, node: ast.AST) -> list[ast.expr]:
         if isinstance(node, ast.Call):
-            if self._names.object(node.func) is collect:
+            if self._names.named(node.func) is collect:
                 return node.args
             if (
                 isinstance(node.func, ast.Attribute)
@@ -252,7 +272,7 @@ class _Visit:
             Mediator,
         )
 
-        found = self._names.type(node)
+        found = self._names.class_of(node)
         return found is not None and issubclass(found, (Mediator, IndependentMediator))
 
     def _typed(
@@ -277,7 +297,7 @@ class _Visit:
             self._followed.discard(node)
         else:
             self._raising.add(node)
-            found = self._names.type(node)
+            found = self._names.class_of(node)
             if found is None or not issubclass(found, bases) or is_marker(found):
                 self.unclear.append(node)
             else:
@@ -296,6 +316,27 @@ def _is_of_application(function: Any) -> bool:
         and root != "diator"
         and "site-packages" not in function.__code__.co_filename
     )
+
+
+def _names(handler: Any) -> set[str]:
+    """Give the names that a handler's own functions use."""
+    functions = [handler]
+    if inspect.isclass(handler):
+        functions = [
+            declared
+            for ancestor in handler.__mro__
+            for declared in vars(ancestor).values()
+        ]
+    codes = [
+        function.__code__
+        for function in map(undecorated, functions)
+        if hasattr(function, "__code__")
+    ]
+    names: set[str] = set()
+    for code in codes:
+        names.update(code.co_names)
+        codes += [const for const in code.co_consts if inspect.iscode(const)]
+    return names
 
 
 def _sure_first(found: Any) -> tuple[Any, ...]:

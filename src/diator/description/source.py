@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from diator.description.model import Place
-from diator.description.naming import module_of
+from diator.handler import module_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import cache
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from diator.exceptions import AuthorisationError, BindingError
 from diator.middlewares.base import Handle
+from diator.middlewares.roles import Injected
 from diator.middlewares.rules import Rules
 from diator.requests.post import PostCommand
 
@@ -103,6 +104,16 @@ class AuthorisationMiddleware:
             return policy
 
         return bind
+
+    def injected(self, request_type: type) -> Iterable[Injected]:
+        """Ask for what the policies need."""
+        return self._rules.injected(request_type)
+
+    def refuses(self, request_type: type) -> str | None:
+        """Say that nobody may send what no policy is for."""
+        if self._rules.bound_to(request_type):
+            return None
+        return "no policy is bound to its type; bind one, or leave it out with only="
 
     async def __call__(self, request: Any, handle: Handle) -> Any:
         """

@@ -28,6 +28,11 @@ class EventCollectionMiddleware:
     def __init__(self, emitter: EventEmitter | None = None) -> None:
         self._emitter = emitter
 
+    @property
+    def emits_within(self) -> bool:
+        """Whether domain events are handled here."""
+        return self._emitter is not None
+
     async def __call__(self, request: Any, handle: Handle) -> Any:
         """
         Collect the events of the rest of the chain.

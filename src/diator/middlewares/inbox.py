@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from diator.container.scope import current_scope
-from diator.events.event import Event
+from diator.events.event import ECSTEvent, Event, NotificationEvent
 from diator.exceptions import ConfigurationError
 from diator.messages.received import received_message
+from diator.middlewares.roles import Injected
 from diator.outbox.session import session_in_transaction
 from diator.outbox.tables import Tables, insert_of
+from diator.requests.request import Command
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+    from collections.abc import Iterable
+
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
     from diator.messages.received import Received
     from diator.middlewares.base import Handle
@@ -48,7 +53,7 @@ class InboxMiddleware:
 
     """
 
-    needs_transaction = True
+    needs_transaction = (Command, NotificationEvent, ECSTEvent)
 
     def __init__(self, tables: Tables | None = None) -> None:
         self._tables = Tables() if tables is None else tables
@@ -58,6 +63,11 @@ class InboxMiddleware:
         )
         # What has come here, so that others of its type are others.
         self._seen: WeakSet[Received] = WeakSet()
+
+    def injected(self, message_type: type) -> Iterable[Injected]:
+        """Ask for the session of what may come from elsewhere."""
+        if issubclass(message_type, self.needs_transaction):
+            yield Injected(AsyncSession)
 
     async def __call__(self, message: Any, handle: Handle) -> Any:
         """

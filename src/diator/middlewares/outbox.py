@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from diator.container.scope import current_scope
 from diator.events.collector import collecting, enclosing
 from diator.events.sinks import message_type
+from diator.middlewares.roles import Injected
 from diator.outbox.session import session_in_transaction
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from diator.container.scope import Scope
     from diator.events.collector import Collector
     from diator.middlewares.base import Handle
@@ -35,12 +40,16 @@ class OutboxMiddleware:
 
     """
 
-    needs_transaction = True
+    needs_transaction = (object,)
     takes_outbound = True
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._running: dict[Collector, Scope] = {}
+
+    def injected(self, _message_type: type) -> Iterable[Injected]:
+        """Ask for the session of the send."""
+        return [Injected(AsyncSession)]
 
     async def __call__(self, message: Any, handle: Handle) -> Any:
         """

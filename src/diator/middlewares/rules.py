@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from diator.container.scope import current_scope
 from diator.exceptions import BindingError, InUseError
 from diator.handler import qualified_name
+from diator.middlewares.roles import Injected
 
 
 class Rule(NamedTuple):
@@ -82,6 +83,10 @@ class Rules:
     def of(self, request_type: type[Any]) -> list[Rule]:
         """Give the rules of a type, each once, in the order of binding."""
         self._in_use = True
+        return self.bound_to(request_type)
+
+    def bound_to(self, request_type: type[Any]) -> list[Rule]:
+        """Give the same, while others may be bound still."""
         rules: list[Rule] = []
         for bound_type, rule in self._bound:
             if issubclass(request_type, bound_type) and rule not in rules:
@@ -114,6 +119,13 @@ class Rules:
         if is_class:
             return self._ask_built
         return _ask_injected if len(signature.parameters) > 1 else _ask_plain
+
+    def injected(self, request_type: type) -> list[Injected]:
+        """Give what the container is asked for when a request of a type comes."""
+        return [
+            Injected(rule.asked, given=0 if inspect.isclass(rule.asked) else 1)
+            for rule in self.bound_to(request_type)
+        ]
 
     async def _ask_built(self, asked: type[Any], request: Any) -> Any:
         built = await current_scope().get(asked)

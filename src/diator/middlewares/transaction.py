@@ -9,9 +9,10 @@ from diator.container.scope import current_scope, leave, own_scope
 from diator.events.collector import Attempt, collecting, enclosing
 from diator.exceptions import ConfigurationError
 from diator.handler import is_async, qualified_name
+from diator.middlewares.roles import Injected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractAsyncContextManager
 
     from diator.events.collector import Collector
@@ -45,6 +46,8 @@ class TransactionMiddleware:
 
     """
 
+    begins_transaction = True
+
     def __init__(
         self,
         begin: Begin,
@@ -65,6 +68,11 @@ class TransactionMiddleware:
         self._nested = nested
         self._savepoint = None if savepoint is None else _opener(savepoint)
         self._running: set[Collector] = set()
+
+    def injected(self, _message_type: type) -> Iterable[Injected]:
+        """Ask for the parameters of what begins transactions."""
+        openers = (self._begin, self._savepoint)
+        return [Injected(opener) for opener in openers if opener is not None]
 
     async def __call__(self, request: Any, handle: Handle) -> Any:
         """Run the rest of the chain in a transaction."""

@@ -26,6 +26,7 @@ from diator.exceptions import (
 )
 from diator.handler import qualified_name
 from diator.middlewares.base import Handle
+from diator.middlewares.roles import Injected
 from diator.middlewares.rules import Rule, Rules
 
 Req = TypeVar("Req")
@@ -123,6 +124,19 @@ class ValidationMiddleware:
             return validator
 
         return bind
+
+    def injected(self, request_type: type) -> Iterable[Injected]:
+        """Ask for what the validators need."""
+        return self._rules.injected(request_type)
+
+    def refuses(self, request_type: type) -> str | None:
+        """Say which field has bounds that cannot be checked."""
+        try:
+            for name, hint in _hints(request_type).items():
+                _schema(request_type, name, hint)
+        except ConfigurationError as error:
+            return str(error)
+        return None
 
     async def __call__(self, request: Any, handle: Handle) -> Any:
         """
