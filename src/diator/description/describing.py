@@ -132,9 +132,7 @@ class _Describing:
             fields=_fields(request_type),
             wire=self._wire(request_type) if on_wire else None,
             middlewares=self._layers(self._mediator.middleware_chain, request_type),
-            handler=None
-            if handler is None
-            else self._handler(handler, self._mediator.container),
+            handler=handler,
         )
 
     def _event(
