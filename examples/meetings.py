@@ -175,6 +175,11 @@ def build_mediator(broker: MessageBroker) -> Mediator:
     return mediator
 
 
+def mediator() -> Mediator:
+    """Make one to look at: `diator describe examples.meetings:mediator`."""
+    return build_mediator(InMemoryMessageBroker())
+
+
 # --- What makes it visible ------------------------------------------------------------
 
 depth = 0
@@ -202,13 +207,14 @@ class Shown:
 
     def __init__(self, name: str, middleware: Middleware) -> None:
         self.name = name
-        self.middleware = middleware
+        # By this name, `diator describe` knows what is inside.
+        self.__wrapped__ = middleware
 
     async def __call__(self, message: Any, handle: Handle) -> Any:
         show("middleware", f"> {self.name}")
         try:
             with indented():
-                answer = await self.middleware(message, handle)
+                answer = await self.__wrapped__(message, handle)
         except Exception as error:
             show("middleware", f"! {self.name}: {type(error).__name__}")
             raise

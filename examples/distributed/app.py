@@ -198,6 +198,13 @@ async def open_shop() -> AsyncGenerator[Shop]:
 
 
 @asynccontextmanager
+async def mediator() -> AsyncGenerator[Mediator]:
+    """Give one to look at: `diator describe examples.distributed.app:mediator`."""
+    async with open_shop() as shop:
+        yield shop.mediator
+
+
+@asynccontextmanager
 async def relay() -> AsyncGenerator[Relay]:
     async with open_shop() as shop:
         yield Relay(shop.outbox, shop.broker, poll_seconds=0.1)

@@ -6,13 +6,14 @@ import importlib
 import inspect
 import sys
 from contextlib import asynccontextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diator.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterable
 
 SERVICES = {
     ("diator.outbox.relay", "Relay"): "relay",
@@ -49,9 +50,16 @@ def load(target: str) -> Any:
     for name in path.split("."):
         if not hasattr(found, name):
             msg = f"{module_name} has no {path!r}: {name!r} is missing"
+            msg += did_you_mean(name, dir(found))
             raise ConfigurationError(msg)
         found = getattr(found, name)
     return found
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Give a question that names those which are close to a name, if any are."""
+    close = get_close_matches(name, list(names))
+    return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from rich.console import Console
 from diator.cli.letters import drop, replay, show_list, show_one
 from diator.cli.loading import check_command, load, opened
 from diator.cli.service import SignalledError, read_health, serve
+from diator.cli.wiring import check, describe, explain, graph
 from diator.exceptions import DiatorError
 from diator.logger import get_logger
 
@@ -27,7 +28,7 @@ DOING = {"relay": "relaying", "consume": "consuming"}
 
 console = Console()
 app = typer.Typer(
-    help="Run diator's relays and consumers, and look after what they put aside.",
+    help="Look at a mediator, run relays and consumers, look after dead letters.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,6 +37,8 @@ outbox = typer.Typer(help="Look at an outbox.", no_args_is_help=True)
 dead_letters = typer.Typer(
     help="Look after the messages that were put aside.", no_args_is_help=True
 )
+for command in (describe, check, explain, graph):
+    app.command()(command)
 app.add_typer(outbox, name="outbox")
 app.add_typer(dead_letters, name="dead-letters")
 

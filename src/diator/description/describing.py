@@ -26,6 +26,7 @@ from diator.events.sinks import message_type as type_on_wire
 from diator.handler import module_of, qualified_name
 from diator.middlewares.base import applies
 from diator.middlewares.order import takes_outbound
+from diator.middlewares.roles import role
 from diator.requests.request import Command, Query, StreamRequest
 from diator.requests.request import Request as AnyRequest
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from diator.container.protocol import Container
-    from diator.description.model import Delivery, EventKind, RequestKind
+    from diator.description.model import Delivery, EventKind, LayerRole, RequestKind
     from diator.mediator import Mediator
     from diator.middlewares.base import MiddlewareChain, Selector
 
@@ -48,6 +49,11 @@ EVENT_KINDS: dict[type, EventKind] = {
     NotificationEvent: "notification",
     ECSTEvent: "ecst",
     AnyEvent: "event",
+}
+ROLES: dict[str, LayerRole] = {
+    "begins_transaction": "transaction",
+    "takes_outbound": "outbox",
+    "emits_within": "domain events",
 }
 
 
@@ -250,33 +256,48 @@ def _layer(
     does_apply, reason = _reason(only, message_type)
     return Layer(
         id=identity(middleware),
-        name=qualified_name(middleware),
+        name=_layer_name(middleware),
         applies=does_apply,
+        only=_told_selector(only),
         reason=reason,
+        roles=tuple(
+            told for name, told in ROLES.items() if role(middleware, name) is True
+        ),
         built=inspect.isclass(middleware),
         place=sources.place(middleware),
     )
 
 
+def _layer_name(middleware: Any) -> str:
+    name = qualified_name(middleware)
+    if inspect.isroutine(middleware) or not hasattr(middleware, "__wrapped__"):
+        return name
+    return f"{name}({_layer_name(middleware.__wrapped__)})"
+
+
+def _told_selector(only: Selector | None) -> str:
+    if only is None:
+        return ""
+    selected = only if isinstance(only, tuple) else (only,)
+    return f"only={', '.join(map(qualified_name, selected))}"
+
+
 def _reason(only: Any, message_type: type) -> tuple[bool, str]:
     """Tell whether a middleware is for a type, and why."""
-    name = message_type.__name__
+    name, told = message_type.__name__, _told_selector(only)
     if only is None:
         return True, "it is for all messages"
     if inspect.isclass(only) or isinstance(only, tuple):
         selected = only if isinstance(only, tuple) else (only,)
         bases = [each for each in selected if issubclass(message_type, each)]
-        told = ", ".join(each.__qualname__ for each in selected)
         if bases:
-            return True, f"only={told}, and {name} is a {bases[0].__qualname__}"
-        return False, f"only={told}, and {name} is none"
-    told = qualified_name(only)
+            return True, f"{told}, and {name} is a {bases[0].__qualname__}"
+        return False, f"{told}, and {name} is none"
     try:
         selects = applies(only, message_type)
     except Exception as error:  # noqa: BLE001  # predicates are anybody's code
-        return False, f"only={told}, which raises {type(error).__name__}: {error}"
-    answer = "is True" if selects else "is False"
-    return selects, f"only={told}, which {answer} of {name}"
+        return False, f"{told}, which fails with {type(error).__name__}: {error}"
+    return selects, f"{told}, which is {selects} of {name}"
 
 
 def _fields(message_type: type) -> tuple[Field, ...]:

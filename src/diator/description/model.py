@@ -25,6 +25,14 @@ plainly raises it.
 
 Delivery = Literal["broker", "outbox"]
 
+LayerRole = Literal["transaction", "outbox", "domain events"]
+"""
+What a middleware is to those inside it.
+
+It runs them in a transaction, puts their outbound events into an outbox, or has their
+domain events handled before it ends.
+"""
+
 How = Literal["send", "stream", "post"]
 
 Building = Literal["registered", "class", "default", "missing"]
@@ -98,7 +106,9 @@ class Layer:
         id: Its class or function.
         name: The same, short.
         applies: Whether messages of this type go through it.
+        only: What it was added with, such as `only=Command`; empty for all messages.
         reason: Why they do, or do not.
+        roles: What it is to those inside it, as far as it says.
         built: Whether the container builds it.
         place: Where it is defined.
 
@@ -107,7 +117,9 @@ class Layer:
     id: str
     name: str
     applies: bool
+    only: str
     reason: str
+    roles: tuple[LayerRole, ...]
     built: bool
     place: Place
 

@@ -1,0 +1,149 @@
+"""The commands that show how a mediator is wired, and what is wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+
+from diator.cli.loading import did_you_mean, load, opened
+from diator.cli.mermaid import MAX_EDGES, count_edges, flowchart
+from diator.cli.showing import counted, explanation, overview, show
+from diator.description.describing import describe as describe_mediator
+from diator.description.model import Description, Event, Request
+from diator.exceptions import ConfigurationError, DiatorError, WiringError
+
+WRONG = 1
+"""What `check` ends with where something is wrong with the wiring."""
+
+NOT_FOUND = 2
+"""What commands end with where there is nothing to look at, as for wrong options."""
+
+M = TypeVar("M", bound=Request | Event)
+
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODULE:ATTRIBUTE",
+        help="The Mediator, a function that makes it, or one that returns an async "
+        "context manager which opens it.",
+    ),
+]
+
+
+def describe(
+    target: Target,
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print all that is known, as JSON.")
+    ] = False,
+) -> None:
+    """Show every request and event, who handles it, and what comes of it."""
+    with _failing_clearly():
+        description, errors = asyncio.run(_looked_at(target))
+    if as_json:
+        print(json.dumps(asdict(description), indent=2))  # noqa: T201  # for machines
+        return
+    show(Console(), overview(description, len(errors)))
+
+
+def check(target: Target) -> None:
+    """Look for everything in the wiring that would fail later; fails if there is."""
+    with _failing_clearly():
+        description, errors = asyncio.run(_looked_at(target))
+    for number, error in enumerate(errors, 1):
+        # Not by rich, which would fold what a log or an editor looks for.
+        print(f"{number}. {error}")  # noqa: T201  # for people and machines alike
+    messages = (
+        f"{counted(description.requests, 'request')}, "
+        f"{counted(description.events, 'event')}"
+    )
+    if errors:
+        print(f"{counted(errors, 'wiring error')} in {messages}")  # noqa: T201  # as above
+        sys.exit(WRONG)
+    print(f"{target} is wired completely: {messages}")  # noqa: T201  # as above
+
+
+def explain(
+    target: Target,
+    message: Annotated[
+        str, typer.Argument(metavar="REQUEST", help="Its name; an event will do, too.")
+    ],
+) -> None:
+    """Show what a request goes through, why, and what comes of it."""
+    with _failing_clearly():
+        description, _ = asyncio.run(_looked_at(target))
+        messages: list[Request | Event] = [*description.requests, *description.events]
+        found = _named(message, messages)
+    show(Console(), explanation(description, found))
+
+
+def graph(
+    target: Target,
+    request: Annotated[
+        str | None,
+        typer.Option(help="Draw this one alone, and what comes of it.", metavar="NAME"),
+    ] = None,
+) -> None:
+    """Print a Mermaid flowchart of requests, handlers and events."""
+    with _failing_clearly():
+        description, _ = asyncio.run(_looked_at(target))
+        only = None if request is None else _named(request, description.requests)
+    lines = flowchart(description, only)
+    print("\n".join(lines))  # noqa: T201  # to be written to a file
+    if count_edges(lines) > MAX_EDGES:
+        print(  # noqa: T201  # not into the file
+            f"diator: Mermaid draws up to {MAX_EDGES} edges, and these are "
+            f"{count_edges(lines)}: draw one request with --request NAME",
+            file=sys.stderr,
+        )
+
+
+async def _looked_at(target: str) -> tuple[Description, Sequence[Exception]]:
+    wanted = "the Mediator"
+    members = ("check", "request_map", "event_emitter", "middleware_chain")
+    found: Any = load(target)
+    async with opened(found, *members, wanted=wanted) as mediator:
+        try:
+            mediator.check()
+        except WiringError as error:
+            errors: Sequence[Exception] = error.exceptions
+        else:
+            errors = ()
+        return describe_mediator(mediator), errors
+
+
+def _named(name: str, messages: Sequence[M]) -> M:
+    """Find the one message that a name, or the end of a qualified one, stands for."""
+    found = [
+        each
+        for each in messages
+        if name in (each.name, each.id, each.qualified_name)
+        or each.id.replace(":", ".").endswith(f".{name}")
+    ]
+    if len(found) > 1:
+        told = ", ".join(each.id for each in found)
+        msg = f"{name!r} may be any of these: {told}"
+        raise ConfigurationError(msg)
+    if not found:
+        close = did_you_mean(name, sorted({each.name for each in messages}))
+        msg = f"there is no {name!r} among them{close}"
+        raise ConfigurationError(msg)
+    return found[0]
+
+
+@contextmanager
+def _failing_clearly() -> Generator[None]:
+    """End the program with the reason where there is nothing to look at."""
+    try:
+        yield
+    except (DiatorError, ImportError) as error:
+        print(f"diator: {error}", file=sys.stderr)  # noqa: T201  # for people
+        sys.exit(NOT_FOUND)
