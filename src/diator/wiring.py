@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from diator.container.protocol import Container
-    from diator.description.model import Raise
+    from diator.description.model import Raise, Send
     from diator.events.event_emitter import EventEmitter
     from diator.handler import Handler
     from diator.middlewares.base import MiddlewareChain
@@ -209,23 +209,23 @@ class _Wiring:
         for message, handler, chain in self._uses():
             if takes_outbound(chain, message):
                 continue
-            for event_type, found in self._seen(handler):
+            for leaving, verb, found in self._leaving(handler):
                 place = f"{found.place.file}:{found.place.line}"
-                raised.setdefault(event_type, f", and {found.via} raises it ({place})")
+                raised.setdefault(leaving, f", and {found.via} {verb} it ({place})")
         if not any(
             role(each, "takes_outbound")
             for chain in (self._request_chain, self._emitter.middleware_chain)
             for each, _ in chain
         ):
             for declared in _declared(self._own_modules(), (Event,)):
-                raised.setdefault(declared, "")
-        for event_type, why in raised.items():
-            if message_type(event_type) is not None:
-                msg = (
-                    f"{event_type.__qualname__} is for other processes{why}, but there "
-                    "is no message broker: give the EventEmitter a message_broker"
-                )
-                yield ConfigurationError(msg)
+                if message_type(declared) is not None:
+                    raised.setdefault(declared, "")
+        for leaving, why in raised.items():
+            msg = (
+                f"{leaving.__qualname__} is for other processes{why}, but there is no "
+                "message broker: give the EventEmitter a message_broker"
+            )
+            yield ConfigurationError(msg)
 
     def past_the_outbox(self) -> Iterator[DiatorError]:
         """
@@ -278,13 +278,14 @@ class _Wiring:
             chain = self._emitter.middleware_chain
             yield binding.event_type, binding.handler, chain
 
-    def _seen(self, handler: Handler) -> Iterator[tuple[Any, Raise]]:
-        for event_type, found in self._reader.raised(handler):
-            if found.certainty == "seen":
-                yield event_type, found
-
-    def _read(self, handler: Handler) -> list[tuple[Any, Raise]]:
-        return self._reader.raised(handler)
+    def _leaving(self, handler: Handler) -> Iterator[tuple[type, str, Raise | Send]]:
+        """Give what a handler is seen to have leave for other processes."""
+        for event_type, raised in self._reader.raised(handler):
+            if raised.certainty == "seen" and message_type(event_type) is not None:
+                yield event_type, "raises", raised
+        for request_type, sent in self._reader.sent(handler):
+            if sent.certainty == "seen" and sent.how == "post":
+                yield request_type, "posts", sent
 
     # --- The registry -----------------------------------------------------------------
 

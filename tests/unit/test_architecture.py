@@ -75,6 +75,7 @@ LEVELS = [
     # What looks at both.
     [
         "diator.description.describing",
+        "diator.description.layers",
         "diator.description.model",
         "diator.description.names",
         "diator.description.naming",

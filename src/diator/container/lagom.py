@@ -205,13 +205,14 @@ class LagomContainer:
         while isinstance(definition, SingletonWrapper):
             definition = cast("Any", definition.singleton_type)
         if isinstance(definition, PlainInstance):
-            return type(definition.get_instance(self.container))
+            instance = cast("Any", definition).get_instance(self.container)
+            return cast("type[Any]", instance.__class__)
         if not isinstance(definition, Alias):
             return None
-        alias: type[Any] = definition.alias_type
-        if definition.skip_definitions:
-            return alias
-        return self.implementation(alias) or alias
+        alias = cast("Any", definition)
+        if alias.skip_definitions:
+            return cast("type[Any]", alias.alias_type)
+        return self.implementation(alias.alias_type) or alias.alias_type
 
     def factory(self, dependency: type[T], /) -> Factory[T] | Scoped:
         """Work out how a dependency is built; singletons are built right away."""

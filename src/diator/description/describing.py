@@ -6,12 +6,12 @@ import inspect
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
+from diator.description.layers import layers_around
 from diator.description.model import (
     Description,
     Event,
     Field,
     Handler,
-    Layer,
     Request,
     Subscription,
     Wire,
@@ -24,9 +24,7 @@ from diator.events.event import DomainEvent, ECSTEvent, NotificationEvent
 from diator.events.event import Event as AnyEvent
 from diator.events.sinks import message_type as type_on_wire
 from diator.handler import module_of, qualified_name
-from diator.middlewares.base import applies
 from diator.middlewares.order import takes_outbound
-from diator.middlewares.roles import role
 from diator.requests.request import Command, Query, StreamRequest
 from diator.requests.request import Request as AnyRequest
 
@@ -34,9 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from diator.container.protocol import Container
-    from diator.description.model import Delivery, EventKind, LayerRole, RequestKind
+    from diator.description.model import Delivery, EventKind, Layer, RequestKind
+    from diator.events.event_emitter import EventEmitter
     from diator.mediator import Mediator
-    from diator.middlewares.base import MiddlewareChain, Selector
+    from diator.middlewares.base import MiddlewareChain
 
 REQUEST_KINDS: dict[type, RequestKind] = {
     Command: "command",
@@ -49,11 +48,6 @@ EVENT_KINDS: dict[type, EventKind] = {
     NotificationEvent: "notification",
     ECSTEvent: "ecst",
     AnyEvent: "event",
-}
-ROLES: dict[str, LayerRole] = {
-    "begins_transaction": "transaction",
-    "takes_outbound": "outbox",
-    "emits_within": "domain events",
 }
 
 
@@ -137,7 +131,7 @@ class _Describing:
             answer=type_text(answer_type(request_type)),
             fields=_fields(request_type),
             wire=self._wire(request_type) if on_wire else None,
-            middlewares=self._layers(self._mediator.middleware_chain, request_type),
+            middlewares=self._layers(request_type, self._mediator),
             handler=handler,
         )
 
@@ -155,7 +149,7 @@ class _Describing:
             kind=_kind(event_type, EVENT_KINDS),
             fields=_fields(event_type),
             wire=self._wire(event_type) if outbound else None,
-            middlewares=self._layers(self._emitter.middleware_chain, event_type),
+            middlewares=self._layers(event_type, self._emitter),
             handlers=tuple(
                 Subscription(
                     bound_to=identity(binding.event_type),
@@ -193,11 +187,10 @@ class _Describing:
             return {"outbox"}
         return set() if self._emitter.message_broker is None else {"broker"}
 
-    def _layers(self, chain: MiddlewareChain, message_type: type) -> tuple[Layer, ...]:
-        return tuple(
-            _layer(middleware, only, message_type, self._sources)
-            for middleware, only in chain
-        )
+    def _layers(
+        self, message_type: type, pipeline: Mediator | EventEmitter
+    ) -> tuple[Layer, ...]:
+        return layers_around(message_type, pipeline.middleware_chain, self._sources)
 
     def _handler(self, handler: Any, container: Container) -> Handler:
         if handler not in self._handlers:
@@ -233,71 +226,21 @@ def answer_type(request_type: type, arguments: tuple[Any, ...] = ()) -> Any:
         return arguments[0] if arguments else None
     if request_type in REQUEST_KINDS:
         return arguments[0] if arguments else Any
-    known = dict(
+    known: dict[Any, Any] = dict(
         zip(getattr(request_type, "__parameters__", ()), arguments, strict=False)
     )
     bases = vars(request_type).get("__orig_bases__", request_type.__bases__)
     for base in bases:
         origin = get_origin(base) or base
         if inspect.isclass(origin) and issubclass(origin, tuple(REQUEST_KINDS)):
-            given = (
+            given: list[Any] = [
                 known.get(argument, argument)
                 if isinstance(argument, TypeVar)
                 else argument
                 for argument in get_args(base)
-            )
+            ]
             return answer_type(origin, tuple(given))
     return Any
-
-
-def _layer(
-    middleware: Any, only: Selector | None, message_type: type, sources: Sources
-) -> Layer:
-    does_apply, reason = _reason(only, message_type)
-    return Layer(
-        id=identity(middleware),
-        name=_layer_name(middleware),
-        applies=does_apply,
-        only=_told_selector(only),
-        reason=reason,
-        roles=tuple(
-            told for name, told in ROLES.items() if role(middleware, name) is True
-        ),
-        built=inspect.isclass(middleware),
-        place=sources.place(middleware),
-    )
-
-
-def _layer_name(middleware: Any) -> str:
-    name = qualified_name(middleware)
-    if inspect.isroutine(middleware) or not hasattr(middleware, "__wrapped__"):
-        return name
-    return f"{name}({_layer_name(middleware.__wrapped__)})"
-
-
-def _told_selector(only: Selector | None) -> str:
-    if only is None:
-        return ""
-    selected = only if isinstance(only, tuple) else (only,)
-    return f"only={', '.join(map(qualified_name, selected))}"
-
-
-def _reason(only: Any, message_type: type) -> tuple[bool, str]:
-    """Tell whether a middleware is for a type, and why."""
-    name, told = message_type.__name__, _told_selector(only)
-    if only is None:
-        return True, "it is for all messages"
-    if inspect.isclass(only) or isinstance(only, tuple):
-        selected = only if isinstance(only, tuple) else (only,)
-        bases = [each for each in selected if issubclass(message_type, each)]
-        if bases:
-            return True, f"{told}, and {name} is a {bases[0].__qualname__}"
-        return False, f"{told}, and {name} is none"
-    try:
-        selects = applies(only, message_type)
-    except Exception as error:  # noqa: BLE001  # predicates are anybody's code
-        return False, f"{told}, which fails with {type(error).__name__}: {error}"
-    return selects, f"{told}, which is {selects} of {name}"
 
 
 def _fields(message_type: type) -> tuple[Field, ...]:

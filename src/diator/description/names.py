@@ -315,4 +315,4 @@ def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Any]]:
 def _type_of_object(found: Any) -> type | None:
     if found is None or inspect.isclass(found) or isinstance(found, ModuleType):
         return None
-    return None if inspect.isroutine(found) else type(found)
+    return None if inspect.isroutine(found) else found.__class__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 from diator.description.model import Need
 from diator.description.naming import type_text
@@ -56,7 +56,7 @@ def _need(
     container: Container,
     around: tuple[Any, ...],
 ) -> Need:
-    hint = hints.get(parameter.name, parameter.annotation)
+    hint = cast("Any", hints.get(parameter.name, parameter.annotation))
     has_hint = hint is not parameter.empty
     is_known = has_hint and not isinstance(hint, str) and container.knows(hint)
     problem = None

@@ -8,9 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from diator.description.model import Raise, Send
-from diator.description.names import Names, Types, in_order
+from diator.description.names import Names, Types, in_order, member
 from diator.description.naming import identity
-from diator.description.source import Sources, undecorated
+from diator.description.source import Sources, code_of, undecorated
 from diator.events.collector import collect
 from diator.events.event import Event
 from diator.handler import module_of, qualified_name
@@ -105,9 +105,11 @@ class _Walk:
         self._seen: set[tuple[Any, type | None]] = set()
 
     def reading(self) -> Reading:
-        owner = self._handler if inspect.isclass(self._handler) else None
-        start = self._handler if owner is None else self._handler.handle
-        self._go_on(start, owner)
+        handler = self._handler
+        if inspect.isclass(handler):
+            self._go_on(member(handler, "handle"), handler)
+        else:
+            self._go_on(handler, None)
         for function, owner_of_function in self._waiting:
             self._visit(function, owner_of_function)
         return Reading(
@@ -327,11 +329,7 @@ def _names(handler: Any) -> set[str]:
             for ancestor in handler.__mro__
             for declared in vars(ancestor).values()
         ]
-    codes = [
-        function.__code__
-        for function in map(undecorated, functions)
-        if hasattr(function, "__code__")
-    ]
+    codes = [code for code in map(code_of, functions) if code is not None]
     names: set[str] = set()
     for code in codes:
         names.update(code.co_names)

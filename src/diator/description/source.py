@@ -8,7 +8,8 @@ import inspect
 import linecache
 import sys
 from pathlib import Path
-from typing import Any
+from types import CodeType
+from typing import Any, cast
 
 from diator.description.model import Place
 from diator.handler import module_of
@@ -26,7 +27,7 @@ class Sources:
 
     def function(self, function: Any) -> Function | None:
         """Give what a function was compiled from, None if that cannot be read."""
-        code = getattr(undecorated(function), "__code__", None)
+        code = code_of(function)
         if code is None:
             return None
         self._parse(code.co_filename)
@@ -39,11 +40,11 @@ class Sources:
     def place(self, thing: Any) -> Place:
         """Tell where a class, a function, or the class of an instance is defined."""
         if not (inspect.isclass(thing) or inspect.isroutine(thing)):
-            thing = getattr(thing, "func", None) or type(thing)
+            thing = getattr(thing, "func", None) or thing.__class__
         module = module_of(thing)
-        function = undecorated(thing)
-        if hasattr(function, "__code__"):
-            file = function.__code__.co_filename
+        code = None if inspect.isclass(thing) else code_of(thing)
+        if code is not None:
+            file: Any = code.co_filename
             found: ast.AST | None = self.function(thing)
         else:
             file = getattr(sys.modules.get(module), "__file__", None)
@@ -96,9 +97,19 @@ class Sources:
         return Path(*path.parts[-depth:]).as_posix()
 
 
+def code_of(function: Any) -> CodeType | None:
+    """Give what a function was compiled to, None for what is not written in Python."""
+    code: CodeType | None = getattr(undecorated(function), "__code__", None)
+    return code
+
+
 def undecorated(function: Any) -> Any:
     """Give the function below decorators and partial applications."""
     function = getattr(function, "__func__", function)
-    while isinstance(function, functools.partial) or hasattr(function, "__wrapped__"):
-        function = getattr(function, "func", None) or function.__wrapped__
-    return function
+    while True:
+        below = getattr(function, "__wrapped__", None)
+        if isinstance(function, functools.partial):
+            below = cast("Any", function).func
+        if below is None:
+            return function
+        function = below
