@@ -15,6 +15,9 @@ from diator.exceptions import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
 
+ALIKE = 0.75
+"""How much of two names is to be alike: of the usual 0.6, one word may be enough."""
+
 SERVICES = {
     ("diator.outbox.relay", "Relay"): "relay",
     ("diator.consumer.consumer", "Consumer"): "consume",
@@ -58,7 +61,7 @@ def load(target: str) -> Any:
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Give a question that names those which are close to a name, if any are."""
-    close = get_close_matches(name, list(names))
+    close = get_close_matches(name, list(names), cutoff=ALIKE)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
 

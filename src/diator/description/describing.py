@@ -17,7 +17,7 @@ from diator.description.model import (
     Wire,
 )
 from diator.description.naming import identity, summary_of, type_text
-from diator.description.needs import hints_of, implementation, needs_of
+from diator.description.needs import annotation_of, hints_of, implementation, needs_of
 from diator.description.reading import Reader
 from diator.description.source import Sources
 from diator.events.event import DomainEvent, ECSTEvent, NotificationEvent
@@ -252,9 +252,7 @@ def _fields(message_type: type) -> tuple[Field, ...]:
     return tuple(
         Field(
             name=parameter.name,
-            type=type_text(hints.get(parameter.name, parameter.annotation))
-            if parameter.annotation is not parameter.empty
-            else "?",
+            type=type_text(hints.get(parameter.name, annotation_of(parameter))),
             required=parameter.default is parameter.empty,
         )
         for parameter in parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from diator.description.model import Layer
 from diator.description.naming import identity
@@ -64,7 +64,8 @@ def _told_selector(only: Selector | None) -> str:
 
 
 def _selected(only: Any) -> tuple[Any, ...]:
-    return cast("tuple[Any, ...]", only) if isinstance(only, tuple) else (only,)
+    several = only
+    return (*several,) if isinstance(only, tuple) else (only,)
 
 
 def _reason(only: Any, message_type: type) -> tuple[bool, str]:

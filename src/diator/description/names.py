@@ -36,6 +36,7 @@ class Names:
         self, function: Any, tree: Function, owner: type | None, types: Types
     ) -> None:
         self._function = undecorated(function)
+        self._owner = owner
         self._types = types
         self._known = _names_around(self._function)
         self._local: set[str] = set()
@@ -91,6 +92,8 @@ class Names:
 
     def called(self, node: ast.Call) -> tuple[Any, type | None]:
         """Give what a call calls, and the class whose method it is, if it is one."""
+        if self._is_own_class(node.func):
+            return self._owner, self._owner
         named = self.named(node.func)
         if named is not None:
             owner = None
@@ -99,6 +102,8 @@ class Names:
                 owner = around if inspect.isclass(around) else None
             return named, owner
         if isinstance(node.func, ast.Attribute):
+            if _is_super(node.func.value):
+                return self._inherited(node.func.attr), self._owner
             of = self.class_of(node.func.value)
             if of is not None:
                 of = self._types.built(of)
@@ -115,6 +120,30 @@ class Names:
         """Give the class that an annotation names, None where it names none."""
         return class_named(annotation, self.named)
 
+    def _is_own_class(self, node: ast.AST) -> bool:
+        """Tell whether an expression is the `cls` of a class method."""
+        return (
+            self._owner is not None
+            and isinstance(node, ast.Name)
+            and node.id == self.self
+            and any(
+                isinstance(declared, classmethod)
+                and declared.__func__ is self._function
+                for ancestor in self._owner.__mro__
+                for declared in vars(ancestor).values()
+            )
+        )
+
+    def _inherited(self, name: str) -> Any:
+        """Give the method that `super()` leads to."""
+        ancestors = [] if self._owner is None else list(self._owner.__mro__)
+        while ancestors and self._function not in vars(ancestors.pop(0)).values():
+            pass
+        found = (
+            vars(ancestor)[name] for ancestor in ancestors if name in vars(ancestor)
+        )
+        return next(found, None)
+
     def _look_at(self, node: ast.AST) -> None:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             self._known.update(_imported(node))
@@ -122,9 +151,12 @@ class Names:
             for target in node.targets:
                 self._assign(target, node.value)
         elif isinstance(node, ast.AnnAssign):
-            self._assign(node.target, node.value)
-            if isinstance(node.target, ast.Name):
+            if self.class_of(node.value) is not None:
+                # It may say more than the annotation.
+                self._assign(node.target, node.value)
+            elif isinstance(node.target, ast.Name):
                 self._hold(node.target.id, self.annotated(node.annotation))
+                self._local.add(node.target.id)
         elif isinstance(node, ast.NamedExpr):
             self._assign(node.target, node.value)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -243,7 +275,9 @@ def class_of(annotation: Any, names: Mapping[str, Any]) -> type | None:
         found = (class_of(argument, names) for argument in arguments)
         return next((each for each in found if each not in (None, type(None))), None)
     found_class: Any = origin or annotation
-    return found_class if inspect.isclass(found_class) else None
+    # Since 3.11, `Any` is a class, too.
+    says = inspect.isclass(found_class) and found_class is not Any
+    return found_class if says else None
 
 
 def class_named(node: ast.AST | None, find: Callable[[ast.AST], Any]) -> type | None:
@@ -298,6 +332,14 @@ def _names_around(function: Any) -> dict[str, Any]:
             # It is set only later.
             names.pop(name, None)
     return names
+
+
+def _is_super(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "super"
+    )
 
 
 def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Any]]:

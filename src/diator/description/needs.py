@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from diator.description.model import Need
 from diator.description.naming import type_text
@@ -12,6 +12,7 @@ from diator.handler import qualified_name
 
 if TYPE_CHECKING:
     from diator.container.protocol import Container
+    from diator.description.model import Building
 
 
 def implementation(container: Any, wanted: type) -> type | None:
@@ -44,7 +45,12 @@ def needs_of(
         return ()
     hints = hints_of(thing.__init__ if inspect.isclass(thing) else thing)
     return tuple(
-        _need(parameter, hints, container, (*around, thing))
+        _need(
+            parameter,
+            hints.get(parameter.name, annotation_of(parameter)),
+            container,
+            (*around, thing),
+        )
         for parameter in parameters
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     )
@@ -52,23 +58,19 @@ def needs_of(
 
 def _need(
     parameter: inspect.Parameter,
-    hints: dict[str, Any],
+    hint: Any,
     container: Container,
     around: tuple[Any, ...],
 ) -> Need:
-    hint = cast("Any", hints.get(parameter.name, parameter.annotation))
-    has_hint = hint is not parameter.empty
-    is_known = has_hint and not isinstance(hint, str) and container.knows(hint)
     problem = None
     needs: tuple[Need, ...] = ()
     built_as = None
-    if is_known:
-        building: Any = "registered"
+    building: Building
+    if _is_resolved(hint) and container.knows(hint):
+        building = "registered"
         built_as = implementation(container, hint)
     elif parameter.default is not parameter.empty:
         building = "default"
-    elif not has_hint:
-        building, problem = "missing", "it has no annotation to tell its type by"
     else:
         building = "class"
         try:
@@ -80,7 +82,7 @@ def _need(
         needs = needs_of(built_as, container, around=around)
     return Need(
         parameter=parameter.name,
-        type=type_text(hint) if has_hint else "?",
+        type=type_text(hint),
         building=building,
         built_as=None
         if built_as is None or built_as is hint
@@ -88,6 +90,16 @@ def _need(
         problem=problem,
         needs=needs,
     )
+
+
+def annotation_of(parameter: inspect.Parameter) -> Any:
+    """Give the annotation of a parameter, `Any` where it has none."""
+    bare: Any = parameter.annotation
+    return Any if bare is parameter.empty else bare
+
+
+def _is_resolved(hint: Any) -> bool:
+    return hint is not Any and not isinstance(hint, str)
 
 
 def hints_of(function: Any) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import functools
 import inspect
 import linecache
 import sys
 from pathlib import Path
 from types import CodeType
-from typing import Any, cast
+from typing import Any
 
 from diator.description.model import Place
 from diator.handler import module_of
@@ -106,10 +105,11 @@ def code_of(function: Any) -> CodeType | None:
 def undecorated(function: Any) -> Any:
     """Give the function below decorators and partial applications."""
     function = getattr(function, "__func__", function)
-    while True:
-        below = getattr(function, "__wrapped__", None)
-        if isinstance(function, functools.partial):
-            below = cast("Any", function).func
-        if below is None:
-            return function
+    below: Any = function
+    while below is not None:
         function = below
+        # What `functools` calls what it wraps, or applies in part.
+        below = getattr(function, "__wrapped__", None) or getattr(
+            function, "func", None
+        )
+    return function
