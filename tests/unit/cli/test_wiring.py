@@ -396,10 +396,20 @@ class TestNotFound:
         assert "nothing_of_this_name" in result.stderr
 
 
-def test_page():
-    """The flowchart in the page is the one that the command draws."""
-    page = (Path(__file__).parents[3] / "docs" / "wiring.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "wiring.md").read_text()
 
-    drawn = invoke("graph", "examples.meetings:mediator").output
 
-    assert f"```mermaid\n{drawn}```" in page
+class TestPage:
+    @pytest.mark.parametrize(
+        "command, output",
+        re.findall(r"```console\n\$ diator (.*)\n((?s:.*?))```", PAGE),
+    )
+    def test_output(self, command, output):
+        """The page shows what the commands print."""
+        assert invoke(*command.split()).output == output
+
+    def test_flowchart(self):
+        """Its flowchart is the one that the command draws."""
+        drawn = invoke("graph", "examples.meetings:mediator").output
+
+        assert f"```mermaid\n{drawn}```" in PAGE
