@@ -104,7 +104,7 @@ class _Wiring:
             try:
                 self._request_map.get(request_type)
             except HandlerNotFoundError as error:
-                msg = f"{error}: {why}"
+                msg = f"{error}; {why}"
                 yield HandlerNotFoundError(msg)
 
     def _beside_bound(self) -> list[type]:
@@ -151,7 +151,7 @@ class _Wiring:
 
     def _events(self) -> ChainUse:
         events = {binding.event_type: None for binding in self._emitter.event_map}
-        if any(role(each, "emits_within") for each, _ in self._request_chain):
+        if any(role(each, "emits_within") is True for each, _ in self._request_chain):
             # They are handled inside the transactions of requests.
             events = {
                 each: None for each in events if not issubclass(each, DomainEvent)
@@ -161,7 +161,7 @@ class _Wiring:
     def _concurrent_in_transaction(self) -> Iterator[DiatorError]:
         for binding in self._emitter.event_map:
             if binding.concurrent and any(
-                role(each, "begins_transaction")
+                role(each, "begins_transaction") is True
                 for each in applying(self._emitter.middleware_chain, binding.event_type)
             ):
                 msg = (
@@ -213,7 +213,7 @@ class _Wiring:
                 place = f"{found.place.file}:{found.place.line}"
                 raised.setdefault(leaving, f", and {found.via} {verb} it ({place})")
         if not any(
-            role(each, "takes_outbound")
+            role(each, "takes_outbound") is True
             for chain in (self._request_chain, self._emitter.middleware_chain)
             for each, _ in chain
         ):

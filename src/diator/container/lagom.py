@@ -202,17 +202,23 @@ class LagomContainer:
     def implementation(self, dependency: type[Any], /) -> type[Any] | None:
         """Give the class that is built for a dependency, None where none is told."""
         definition: Any = self.container.get_definition(dependency)
-        while isinstance(definition, SingletonWrapper):
-            definition = cast("Any", definition.singleton_type)
-        if isinstance(definition, PlainInstance):
-            instance = cast("Any", definition).get_instance(self.container)
-            return cast("type[Any]", instance.__class__)
-        if not isinstance(definition, Alias):
-            return None
-        alias = cast("Any", definition)
-        if alias.skip_definitions:
-            return cast("type[Any]", alias.alias_type)
-        return self.implementation(alias.alias_type) or alias.alias_type
+        found: Any = None
+        followed: list[Any] = []
+        # An alias may lead to another, and in a circle to itself.
+        while definition is not None and definition not in followed:
+            followed.append(definition)
+            if isinstance(definition, SingletonWrapper):
+                definition = cast("Any", definition).singleton_type
+            elif isinstance(definition, PlainInstance):
+                found = cast("Any", definition).get_instance(self.container).__class__
+                definition = None
+            elif isinstance(definition, Alias):
+                alias = cast("Any", definition)
+                found = alias.alias_type
+                definition = self.container.get_definition(found)
+            else:
+                definition = None
+        return cast("type[Any] | None", found)
 
     def factory(self, dependency: type[T], /) -> Factory[T] | Scoped:
         """Work out how a dependency is built; singletons are built right away."""

@@ -230,17 +230,14 @@ def answer_type(request_type: type, arguments: tuple[Any, ...] = ()) -> Any:
         zip(getattr(request_type, "__parameters__", ()), arguments, strict=False)
     )
     bases = vars(request_type).get("__orig_bases__", request_type.__bases__)
-    for base in bases:
-        origin = get_origin(base) or base
-        if inspect.isclass(origin) and issubclass(origin, tuple(REQUEST_KINDS)):
-            given: list[Any] = [
-                known.get(argument, argument)
-                if isinstance(argument, TypeVar)
-                else argument
-                for argument in get_args(base)
-            ]
-            return answer_type(origin, tuple(given))
-    return Any
+    # One of its bases is a request, too.
+    kinds = tuple(REQUEST_KINDS)
+    base = next(each for each in bases if issubclass(get_origin(each) or each, kinds))
+    given: list[Any] = [
+        known.get(argument, argument) if isinstance(argument, TypeVar) else argument
+        for argument in get_args(base)
+    ]
+    return answer_type(get_origin(base) or base, tuple(given))
 
 
 def _fields(message_type: type) -> tuple[Field, ...]:

@@ -9,7 +9,7 @@ from diator.description.model import Layer
 from diator.description.naming import identity
 from diator.handler import qualified_name
 from diator.middlewares.base import applies
-from diator.middlewares.roles import role
+from diator.middlewares.roles import layers_of, role
 
 if TYPE_CHECKING:
     from diator.description.model import LayerRole
@@ -51,10 +51,10 @@ def _layer(
 
 
 def _layer_name(middleware: Any) -> str:
-    name = qualified_name(middleware)
-    if inspect.isroutine(middleware) or not hasattr(middleware, "__wrapped__"):
-        return name
-    return f"{name}({_layer_name(middleware.__wrapped__)})"
+    if inspect.isroutine(middleware):
+        return qualified_name(middleware)
+    names = [qualified_name(each) for each in layers_of(middleware)]
+    return "(".join(names) + ")" * (len(names) - 1)
 
 
 def _told_selector(only: Selector | None) -> str:

@@ -123,26 +123,29 @@ class Names:
     def _is_own_class(self, node: ast.AST) -> bool:
         """Tell whether an expression is the `cls` of a class method."""
         return (
-            self._owner is not None
-            and isinstance(node, ast.Name)
+            isinstance(node, ast.Name)
             and node.id == self.self
-            and any(
-                isinstance(declared, classmethod)
-                and declared.__func__ is self._function
-                for ancestor in self._owner.__mro__
-                for declared in vars(ancestor).values()
-            )
+            and any(isinstance(each, classmethod) for _, each in self._declarations())
         )
 
     def _inherited(self, name: str) -> Any:
         """Give the method that `super()` leads to."""
-        ancestors = [] if self._owner is None else list(self._owner.__mro__)
-        while ancestors and self._function not in vars(ancestors.pop(0)).values():
-            pass
-        found = (
-            vars(ancestor)[name] for ancestor in ancestors if name in vars(ancestor)
-        )
-        return next(found, None)
+        own = {ancestor for ancestor, _ in self._declarations()}
+        further = False
+        for ancestor in self._owner.__mro__ if self._owner else ():
+            if further and name in vars(ancestor):
+                return vars(ancestor)[name]
+            further |= ancestor in own
+        return None
+
+    def _declarations(self) -> list[tuple[type, Any]]:
+        """Give the class that declares this function, with what it declares it as."""
+        name = self._function.__name__
+        declared = [
+            (ancestor, vars(ancestor).get(name))
+            for ancestor in (self._owner.__mro__ if self._owner else ())
+        ]
+        return [each for each in declared if undecorated(each[1]) is self._function]
 
     def _look_at(self, node: ast.AST) -> None:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -349,8 +352,9 @@ def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Any]]:
             top = alias.name.partition(".")[0]
             name = alias.name if alias.asname else top
             yield alias.asname or top, sys.modules.get(name)
-        elif node.module is not None and not node.level:
-            module = sys.modules.get(node.module)
+        else:
+            # A relative one is not found, for its package is not known here.
+            module = None if node.level else sys.modules.get(node.module or "")
             yield alias.asname or alias.name, member(module, alias.name)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from diator.description.model import Need
 from diator.description.naming import type_text
 from diator.exceptions import UnresolvableError
-from diator.handler import qualified_name
+from diator.handler import module_of, qualified_name
 
 if TYPE_CHECKING:
     from diator.container.protocol import Container
@@ -62,7 +64,7 @@ def _need(
     container: Container,
     around: tuple[Any, ...],
 ) -> Need:
-    problem = None
+    problem: str | None = None
     needs: tuple[Need, ...] = ()
     built_as = None
     building: Building
@@ -72,11 +74,8 @@ def _need(
     elif parameter.default is not parameter.empty:
         building = "default"
     else:
-        building = "class"
-        try:
-            container.check(hint)
-        except (TypeError, UnresolvableError) as error:
-            building, problem = "missing", str(error)
+        problem = _problem(hint, container)
+        building = "class" if problem is None else "missing"
         built_as = hint if inspect.isclass(hint) else None
     if built_as is not None and built_as not in around:
         needs = needs_of(built_as, container, around=around)
@@ -92,6 +91,19 @@ def _need(
     )
 
 
+def _problem(hint: Any, container: Container) -> str | None:
+    """Say why something cannot be built, None where it can."""
+    if hint is Any:
+        return "it has no annotation to tell its type by"
+    if isinstance(hint, str):
+        return f"nothing here is called {hint}"
+    try:
+        container.check(hint)
+    except (TypeError, UnresolvableError) as error:
+        return str(error)
+    return None
+
+
 def annotation_of(parameter: inspect.Parameter) -> Any:
     """Give the annotation of a parameter, `Any` where it has none."""
     bare: Any = parameter.annotation
@@ -102,10 +114,23 @@ def _is_resolved(hint: Any) -> bool:
     return hint is not Any and not isinstance(hint, str)
 
 
-def hints_of(function: Any) -> dict[str, Any]:
-    """Give the annotations of a function or a class, none if they cannot be read."""
+def hints_of(thing: Any) -> dict[str, Any]:
+    """Give the annotations of a function or a class, as texts if they say no more."""
     try:
-        return get_type_hints(function)
-    except (AttributeError, NameError, TypeError):
-        # Names for type checkers alone: annotations are told as they are written.
-        return {}
+        return get_type_hints(thing)
+    except (AttributeError, NameError, SyntaxError, TypeError):
+        # One has a name for type checkers alone, say, and the others have not.
+        return _each_hint(thing)
+
+
+def _each_hint(thing: Any) -> dict[str, Any]:
+    names = vars(sys.modules.get(module_of(thing), object))
+    hints: dict[str, Any] = {}
+    for owner in reversed(getattr(thing, "__mro__", (thing,))):
+        annotations: dict[str, Any] = getattr(owner, "__annotations__", {})
+        for name, annotation in annotations.items():
+            holder = type("Holder", (), {"__annotations__": {name: annotation}})
+            hints[name] = annotation
+            with suppress(AttributeError, NameError, SyntaxError, TypeError):
+                hints |= get_type_hints(holder, dict(names))
+    return hints

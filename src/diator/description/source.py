@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import linecache
 import sys
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 from diator.description.model import Place
@@ -39,7 +40,7 @@ class Sources:
     def place(self, thing: Any) -> Place:
         """Tell where a class, a function, or the class of an instance is defined."""
         if not (inspect.isclass(thing) or inspect.isroutine(thing)):
-            thing = getattr(thing, "func", None) or thing.__class__
+            thing = thing.__class__
         module = module_of(thing)
         code = None if inspect.isclass(thing) else code_of(thing)
         if code is not None:
@@ -98,18 +99,21 @@ class Sources:
 
 def code_of(function: Any) -> CodeType | None:
     """Give what a function was compiled to, None for what is not written in Python."""
-    code: CodeType | None = getattr(undecorated(function), "__code__", None)
-    return code
+    function = undecorated(function)
+    return function.__code__ if inspect.isfunction(function) else None
 
 
 def undecorated(function: Any) -> Any:
     """Give the function below decorators and partial applications."""
-    function = getattr(function, "__func__", function)
-    below: Any = function
+    below = function
     while below is not None:
-        function = below
-        # What `functools` calls what it wraps, or applies in part.
-        below = getattr(function, "__wrapped__", None) or getattr(
-            function, "func", None
-        )
+        function, below = below, None
+        kind: type[Any] = function.__class__
+        # None but these are asked: of a mock, everything is one more mock.
+        if issubclass(kind, functools.partial):
+            below = function.func
+        elif issubclass(kind, (staticmethod, classmethod, MethodType)):
+            below = function.__func__
+        elif issubclass(kind, FunctionType):
+            below = vars(function).get("__wrapped__")
     return function

@@ -79,13 +79,15 @@ def order_errors(use: ChainUse) -> Iterator[DiatorError]:
         for number, layer in enumerate(layers):
             needs = role(layer, "needs_transaction") or ()
             if not issubclass(message_type, needs) or any(
-                role(each, "begins_transaction") or not is_known(each)
+                role(each, "begins_transaction") is True or not is_known(each)
                 for each in layers[:number]
             ):
                 continue
             name = qualified_name(layer)
             without.setdefault(name, []).append(message_type)
-            if any(role(each, "begins_transaction") for each in layers[number:]):
+            if any(
+                role(each, "begins_transaction") is True for each in layers[number:]
+            ):
                 late.add(name)
     for name, message_types in without.items():
         why = "it begins inside" if name in late else "none begins around it"

@@ -69,25 +69,31 @@ ROLES = (
 
 def role(middleware: Any, name: str) -> Any:
     """Give what a middleware, or one that it wraps, says of itself, else None."""
-    for each in _wrapped(middleware):
-        found = getattr(each, name, None)
-        # Of a property, a class only says that its instances know.
-        if found is not None and not isinstance(found, property):
-            # Neither can a method be asked without one.
-            return None if inspect.isclass(each) and callable(found) else found
+    for each in layers_of(middleware):
+        if _has(each, name):
+            found = getattr(each, name)
+            # A class has no instance yet that its properties and methods could ask.
+            says = not inspect.isclass(each) or type(found) in (bool, tuple)
+            return found if says else None
     return None
 
 
 def is_known(middleware: Any) -> bool:
     """Tell whether what a middleware does not say of itself does not hold."""
     return any(
-        module_of(each).startswith(OURS) or any(hasattr(each, name) for name in ROLES)
-        for each in _wrapped(middleware)
+        module_of(each).startswith(OURS) or any(_has(each, name) for name in ROLES)
+        for each in layers_of(middleware)
     )
 
 
-def _wrapped(middleware: Any) -> Iterator[Any]:
+def layers_of(middleware: Any) -> Iterator[Any]:
+    """Give a middleware, and those that are wrapped in it, the innermost last."""
     yield middleware
-    while hasattr(middleware, "__wrapped__"):
+    while _has(middleware, "__wrapped__"):
         middleware = middleware.__wrapped__
         yield middleware
+
+
+def _has(middleware: Any, name: str) -> bool:
+    # A mock, or a proxy, would have every attribute that it is asked for.
+    return inspect.getattr_static(middleware, name, None) is not None

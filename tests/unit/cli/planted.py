@@ -272,18 +272,22 @@ mediator.handles(Buy)(buy)
     ),
     "an outbox around queries, which have no transaction": Planted(
         """
-class Read(Query[int]): ...
-
-async def read(query: Read) -> int:
-    return 1
-
 with_session()
 mediator.use(transaction, only=Command)
 mediator.use(outboxing)
 mediator.handles(Buy)(buy)
-mediator.handles(Read)(read)
+
+for name in ("A", "B", "C", "D", "E"):
+    async def read(query) -> int:
+        return 1
+
+    mediator.handles(type(f"Read{name}", (Query,), {}))(read)
 """,
-        ("OutboxMiddleware needs a transaction around Read", "none begins", "only="),
+        (
+            "OutboxMiddleware needs a transaction around ReadA, ReadB, ReadC, 2 more",
+            "none begins",
+            "only=",
+        ),
     ),
     "an inbox without a transaction": Planted(
         """
@@ -304,6 +308,12 @@ class Shipped(NotificationEvent): ...
 
 @mediator.handles(Buy)
 async def buy_it(command: Buy) -> None:
+    collect(Bought())
+
+class Again(Command): ...
+
+@mediator.handles(Again)
+async def buy_again(command: Again) -> None:
     collect(Bought())
 
 class Ship(EventHandler[Bought]):
@@ -390,6 +400,25 @@ mediator.container[Mediator] = mediator
 @mediator.handles(Buy)
 async def buy_it(command: Buy, packer: Packer) -> None:
     await packer.order()
+""",
+    "an event that may be raised, without a broker": """
+from tests.unit.fakes import Announced
+
+class Sender:
+    def __init__(self, mediator: Mediator) -> None:
+        self.mediator = mediator
+
+    async def announce(self) -> None:
+        collect(Announced(name="it"))
+        await self.mediator.post(Buy())
+
+mediator = Mediator(event_emitter=EventEmitter())
+mediator.container[Mediator] = mediator
+
+@mediator.handles(Buy)
+async def buy_it(command: Buy, mediator: Mediator, sender: Sender) -> None:
+    await sender.announce()
+    await mediator.send(Buy())
 """,
     "an outbox instead of a broker": """
 class Bought(NotificationEvent): ...

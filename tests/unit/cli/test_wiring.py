@@ -120,6 +120,13 @@ class TestDescribe:
         assert "missing: nothing says how to build int" in output
         assert "cannot leave: there is no message broker" in output
 
+    def test_unknown(self):
+        """What no source tells is told as unknown."""
+        output = invoke("describe", f"{HERE}:make_typed").output
+
+        assert "Typed → None  command  typed, without source" in output
+        assert "unknown: the source of handle cannot be read" in output
+
     def test_nothing(self):
         """A mediator without anything has nothing to show."""
         output = invoke("describe", f"{HERE}:nothing").output
@@ -348,6 +355,14 @@ class TestGraph:
             "streams",
             "sends, a guess",
         ]
+
+
+def make_typed():
+    names = {"__name__": "typed", "Command": Command}
+    exec("class Typed(Command): ...\nasync def handle(command): ...", names)
+    mediator = Mediator()
+    mediator.handles(names["Typed"])(names["handle"])
+    return mediator
 
 
 def make_modules():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Generic, Optional, TypeVar
 
 import diator
 from diator import DomainEvent, EventHandler, Mediator, RequestHandler, collect
@@ -20,6 +20,13 @@ class B(DomainEvent):
 
 
 class C(DomainEvent):
+    pass
+
+
+T = TypeVar("T")
+
+
+class Boxed(DomainEvent, Generic[T]):
     pass
 
 
@@ -82,6 +89,11 @@ class Delegates(RequestHandler[Do, None]):
 
     def _raise(self) -> None:
         self.events.append(A())
+
+
+class Nothing(Delegates):
+    async def handle(self, request: Do) -> None:
+        super().other()  # type: ignore[misc]
 
 
 class Inherits(Delegates):
@@ -275,6 +287,7 @@ class Sends(EventHandler[A]):
     async def handle(self, event: A) -> None:
         command = Do()
         await self.mediator.send(command)
+        await self.mediator.send(Ask())
         await self.mediator.send(Ask())
         await self.mediator.post(command)
         async for _ in self.mediator.stream(Watch()):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from unittest.mock import Mock
 
 import pytest
 
+from diator import Command, Mediator, RequestHandler
 from diator.description.describing import describe
 from diator.description.model import Description, Event, Field, Request, Wire
+from diator.description.source import Sources
 from tests.unit.description import shop
 
 HERE = "tests.unit.description.shop"
@@ -165,6 +168,99 @@ class TestEvents:
         assert found.delivery == ("broker",)
         assert event(described, "StockTaken").wire is None
         assert event(described, "StockTaken").delivery == ()
+
+
+class Odd(Command):
+    __signature__ = "none"
+
+
+class NeedsMuch(RequestHandler[Odd, None]):
+    def __init__(self, odd: Odd, later: Later, bare, *more: int) -> None: ...  # noqa: F821  # it is the point
+
+    async def handle(self, request: Odd) -> None: ...
+
+
+class Circle:
+    def __init__(self, circle: Circle | None = None) -> None: ...
+
+
+class TestOddities:
+    def test_signature(self):
+        """What has no signature to be read has no fields and no needs."""
+        mediator = Mediator()
+        mediator.bind(Odd, NeedsMuch)
+
+        [found] = describe(mediator).requests
+
+        assert found.fields == ()
+        assert found.handler is not None
+        needs = {each.parameter: each for each in found.handler.needs}
+        assert [(name, each.type, each.building) for name, each in needs.items()] == [
+            ("odd", "Odd", "class"),
+            ("later", "Later", "missing"),
+            ("bare", "Any", "missing"),
+        ]
+
+    def test_circle_of_needs(self):
+        """Classes that need each other are told once."""
+        mediator = Mediator()
+        mediator.container[Circle] = Circle
+
+        async def handle(request: Odd, circle: Circle) -> None: ...
+
+        mediator.handles(Odd)(handle)
+
+        [found] = describe(mediator).requests
+        assert found.handler is not None
+        [need] = found.handler.needs
+        assert [each.needs for each in need.needs] == [()]
+
+    def test_failing_predicate(self):
+        """A predicate that fails selects nothing, and says so."""
+        mediator = shop.make_mediator()
+        mediator.use(shop.audit, only=lambda message: message.item)
+
+        layer = describe(mediator).requests[0].middlewares[-1]
+
+        assert not layer.applies
+        assert "which fails with AttributeError" in layer.reason
+
+    def test_wrapped(self):
+        """A middleware that wraps another is told with it."""
+
+        class Wrapping(shop.Timing):
+            def __init__(self, wrapped):
+                self.__wrapped__ = wrapped
+
+        mediator = shop.make_mediator()
+        mediator.use(Wrapping(Wrapping(shop.audit)))
+
+        layer = describe(mediator).requests[0].middlewares[-1]
+
+        assert layer.name.endswith("Wrapping)(audit))") or "(audit))" in layer.name
+
+    def test_elsewhere(self):
+        """What is not below here is told by the folders of its module."""
+        place = Sources().place(Mediator)
+
+        assert place.file is not None
+        assert place.file.endswith("diator/mediator.py")
+        assert Sources().place(json).file is None
+        assert Sources().place(json.dumps).file == "json/__init__.py"
+
+    def test_mocks(self):
+        """A middleware that answers to everything is not taken at its word."""
+
+        class Proxy(shop.Timing):
+            def __getattr__(self, name):
+                return Mock()
+
+        mediator = shop.make_mediator()
+        mediator.use(Proxy())
+
+        mediator.check()
+
+        assert describe(mediator).requests[0].middlewares[-1].roles == ()
 
 
 class TestDescription:

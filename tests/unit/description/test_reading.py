@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import linecache
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from diator.description.reading import Reader
 from diator.description.source import Sources
-from tests.unit.description import deeds
+from tests.unit.description import deeds, plain_deeds
 
 
 def read(handler, implementation=lambda _: None):
@@ -43,11 +45,16 @@ class TestSeen:
             (deeds.collects_local, "AB"),
             (deeds.annotates, "ABC"),
             (deeds.below_decorator, "A"),
+            (partial(deeds.collects), "AB"),
         ],
     )
     def test_raised(self, handler, events):
         """What a handler plainly raises, in whatever way, is seen."""
         assert raises(handler) == (events, "")
+
+    def test_generic(self):
+        """A generic event is seen by its class."""
+        assert raises(plain_deeds.generic) == ("Boxed", "")
 
     def test_closure(self):
         """Names of the function around it are known, unless they are not set yet."""
@@ -83,6 +90,22 @@ class TestGuess:
     def test_called(self, handler, events):
         """What stands in what a handler calls is a guess, or is made without more."""
         assert raises(handler) == ("", events)
+
+    @pytest.mark.parametrize(
+        "handler",
+        [
+            plain_deeds.told,
+            plain_deeds.either,
+            plain_deeds.optional,
+            plain_deeds.annotated,
+            plain_deeds.either_now,
+            plain_deeds.by_answer,
+            plain_deeds.by_answer_as_text,
+        ],
+    )
+    def test_annotations(self, handler):
+        """Annotations may be texts or not, and written in many ways."""
+        assert raises(handler) == ("", "B")
 
     def test_implementation(self):
         """Of an interface, the class is read that is built for it."""
@@ -123,6 +146,18 @@ class TestUnknown:
         assert found.raises == ()
         assert found.unknown
 
+    @pytest.mark.parametrize(
+        "handler", [plain_deeds.untold, plain_deeds.by_unknown_super, deeds.Nothing]
+    )
+    def test_nothing_is_invented(self, handler):
+        """What names and annotations do not tell is not followed."""
+        assert raises(handler) == ("", "")
+
+    def test_relative_import(self):
+        """Neither are relative imports in functions."""
+        assert raises(plain_deeds.relative) == ("", "")
+        assert "found.A()" in read(plain_deeds.relative).unknown[0]
+
     def test_without_source(self):
         """Where there is no source, this is said."""
         names = {"collect": deeds.collect, "A": deeds.A}
@@ -143,6 +178,7 @@ class TestUnknown:
         path.write_text("async def other(request): ...\n")
         assert read(names["first"]).unknown == ("the source of first cannot be read",)
 
+        linecache.clearcache()
         path.write_text("async def first(\n")
         assert read(names["first"]).unknown == ("the source of first cannot be read",)
 
