@@ -369,10 +369,12 @@ class Mediator:
         """
         Look for everything in the wiring that would fail later.
 
-        These are handlers and middlewares that the container cannot build; requests
-        without a handler, of those declared at the top level of a module that declares
-        a bound one; and outbound events of such modules without a message broker.
-        Nothing is built.
+        These are requests without a handler: those that a handler sends, and those
+        declared at the top level of a module that declares a bound one, unless the
+        module has messages in the registry, by which it is shared with other programs.
+        Then what the container cannot build or inject; middlewares that cannot work
+        where they are; and outbound events without a message broker, or past an outbox.
+        Sources of handlers are read for it. Nothing is built.
 
         Raises:
             WiringError: Something was found; it has all of it.

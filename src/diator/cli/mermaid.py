@@ -58,8 +58,8 @@ class _Flowchart:
         self._requests = {each.id: each for each in description.requests}
         self._events = {each.id: each for each in description.events}
         self._node_ids: dict[str, str] = {}
-        # In the order of drawing; a dict, for what is drawn once is enough.
-        self._nodes: dict[str, None] = {}
+        # In the order of drawing. Dicts, for what is drawn once is enough.
+        self._nodes: dict[str, str] = {}
         self._edges: dict[str, None] = {}
 
     def lines(self) -> list[str]:
@@ -67,24 +67,24 @@ class _Flowchart:
             self._draw_all()
         else:
             self._draw_from(self._request)
-        return ["flowchart LR", *self._nodes, *self._edges]
+        lines = [*self._nodes.values(), *self._edges]
+        return ["flowchart LR", *(f"    {line}" for line in lines)]
 
     def _draw_all(self) -> None:
-        modules = sorted({each.module for each in self._requests.values()})
+        requests = list(self._requests.values())
+        modules = sorted({each.module for each in requests})
         for module in modules:
-            requests = [
-                each for each in self._requests.values() if each.module == module
-            ]
+            name = self._node_id("module", module)
             if len(modules) > 1:
-                name = self._node_id("module", module)
-                self._nodes[f'    subgraph {name}["{_escaped(module)}"]'] = None
+                self._nodes[name] = f'subgraph {name}["{_escaped(module)}"]'
             for request in requests:
-                self._draw_request(request)
+                if request.module == module:
+                    self._draw_request(request)
             if len(modules) > 1:
-                self._nodes[f"    end %% {name}"] = None
+                self._nodes[f"end of {name}"] = "end"
         for event in self._events.values():
             self._draw_event(event)
-        for request in self._requests.values():
+        for request in requests:
             if request.handler is not None:
                 self._draw_effects(self._of_request(request), request.handler)
         for event in self._events.values():
@@ -164,10 +164,10 @@ class _Flowchart:
             self._edge(node, arrow, self._of_request(request))
 
     def _node(self, node: str, shape: str) -> None:
-        self._nodes[f"    {node}{shape}"] = None
+        self._nodes[node] = f"{node}{shape}"
 
     def _edge(self, start: str, arrow: str, end: str) -> None:
-        self._edges[f"    {start} {arrow} {end}"] = None
+        self._edges[f"{start} {arrow} {end}"] = None
 
     def _of_request(self, request: Request) -> str:
         return self._node_id("request", request.id)

@@ -144,6 +144,6 @@ def _failing_clearly() -> Generator[None]:
     """End the program with the reason where there is nothing to look at."""
     try:
         yield
-    except (DiatorError, ImportError) as error:
+    except (DiatorError, ImportError, ConnectionError) as error:
         print(f"diator: {error}", file=sys.stderr)  # noqa: T201  # for people
         sys.exit(NOT_FOUND)

@@ -277,10 +277,9 @@ def class_of(annotation: Any, names: Mapping[str, Any]) -> type | None:
     if origin in (Union, UnionType):
         found = (class_of(argument, names) for argument in arguments)
         return next((each for each in found if each not in (None, type(None))), None)
-    found_class: Any = origin or annotation
     # Since 3.11, `Any` is a class, too.
-    says = inspect.isclass(found_class) and found_class is not Any
-    return found_class if says else None
+    found_class: Any = None if annotation is Any else origin or annotation
+    return found_class if inspect.isclass(found_class) else None
 
 
 def class_named(node: ast.AST | None, find: Callable[[ast.AST], Any]) -> type | None:

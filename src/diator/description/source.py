@@ -8,8 +8,8 @@ import inspect
 import linecache
 import sys
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType
-from typing import Any
+from types import CodeType, MethodType
+from typing import Any, cast
 
 from diator.description.model import Place
 from diator.handler import module_of
@@ -105,15 +105,17 @@ def code_of(function: Any) -> CodeType | None:
 
 def undecorated(function: Any) -> Any:
     """Give the function below decorators and partial applications."""
-    below = function
+    below: Any = _below(function)
     while below is not None:
-        function, below = below, None
-        kind: type[Any] = function.__class__
-        # None but these are asked: of a mock, everything is one more mock.
-        if issubclass(kind, functools.partial):
-            below = function.func
-        elif issubclass(kind, (staticmethod, classmethod, MethodType)):
-            below = function.__func__
-        elif issubclass(kind, FunctionType):
-            below = vars(function).get("__wrapped__")
+        function = below
+        below = _below(function)
     return function
+
+
+def _below(function: Any) -> Any:
+    # None but these are asked: of a mock, everything is one more mock.
+    if isinstance(function, functools.partial):
+        return cast("Any", function).func
+    if isinstance(function, (staticmethod, classmethod, MethodType)):
+        return cast("Any", function).__func__
+    return vars(function).get("__wrapped__") if inspect.isfunction(function) else None

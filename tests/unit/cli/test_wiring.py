@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import asynccontextmanager
 from io import StringIO
 from pathlib import Path
 
@@ -49,6 +50,13 @@ def make_broken():
     mediator.handles(Heard)(hear)
     mediator.event_emitter.registry.add(Left)
     return mediator
+
+
+@asynccontextmanager
+async def open_unreachable():
+    msg = "no route"
+    raise ConnectionError(msg)
+    yield
 
 
 def make_large():
@@ -399,6 +407,12 @@ class TestNotFound:
         assert result.exit_code == 2
         assert result.stderr.startswith("diator: ")
         assert reason in result.stderr
+
+    def test_unreachable(self):
+        """What cannot be opened says so."""
+        result = invoke("check", f"{HERE}:open_unreachable")
+
+        assert (result.exit_code, result.stderr) == (2, "diator: no route\n")
 
     def test_broken_module(self, tmp_path, monkeypatch):
         """A module that imports in vain is named with what it imports."""

@@ -1330,3 +1330,40 @@ class TestScoped:
 
         assert await mediator.send(Ask()) is session
         assert ledger == []
+
+
+class TestImplementation:
+    def test_registered(self):
+        """It is told, without building it, which class is built for another."""
+        container = LagomContainer()
+        container[Clock] = FakeClock
+        container[Users] = lagom.Singleton(InheritedService)
+        container[Engine] = Engine()
+        container[Meetings] = lambda: None
+        built.clear()
+
+        assert container.implementation(Clock) is FakeClock
+        assert container.implementation(Users) is InheritedService
+        assert container.implementation(Engine) is Engine
+        assert built == []
+
+    def test_unknown(self):
+        """Of what a function builds, and of what is not registered, nothing is."""
+        container = LagomContainer()
+        container[Meetings] = lambda: None
+
+        assert container.implementation(Meetings) is None
+        assert container.implementation(Clock) is None
+
+    def test_further(self):
+        """An alias may lead to another, and even to itself."""
+        container = LagomContainer()
+        container[Part] = Clock
+        container[Clock] = FakeClock
+        container[Engine] = Engine
+        container[Users] = Meetings
+        container[Meetings] = Users
+
+        assert container.implementation(Part) is FakeClock
+        assert container.implementation(Engine) is Engine
+        assert container.implementation(Users) in (Users, Meetings)
