@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from diator.container.injection import injected_parameters
@@ -76,7 +75,9 @@ class _Wiring:
         self._request_chain = request_chain
         self._container = container
         self._emitter = event_emitter
-        self._reader = Reader(Sources(), partial(implementation, container))
+        self._reader = Reader(
+            Sources(), lambda wanted: implementation(container, wanted)[0]
+        )
 
     # --- Handlers ---------------------------------------------------------------------
 

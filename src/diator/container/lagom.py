@@ -199,8 +199,8 @@ class LagomContainer:
         """Tell whether a dependency is registered, also in what it was cloned from."""
         return self.container.get_definition(dependency) is not None
 
-    def implementation(self, dependency: type[Any], /) -> type[Any] | None:
-        """Give the class that is built for a dependency, None where none is told."""
+    def implementation(self, dependency: type[Any], /) -> tuple[type[Any], bool] | None:
+        """Tell which class is built for a dependency, as the protocol says."""
         definition: Any = self.container.get_definition(dependency)
         found: Any = None
         followed: list[Any] = []
@@ -210,15 +210,14 @@ class LagomContainer:
             if isinstance(definition, SingletonWrapper):
                 definition = cast("Any", definition).singleton_type
             elif isinstance(definition, PlainInstance):
-                found = cast("Any", definition).get_instance(self.container).__class__
-                definition = None
+                instance = cast("Any", definition).get_instance(self.container)
+                return instance.__class__, True
             elif isinstance(definition, Alias):
-                alias = cast("Any", definition)
-                found = alias.alias_type
+                found = cast("Any", definition).alias_type
                 definition = self.container.get_definition(found)
             else:
                 definition = None
-        return cast("type[Any] | None", found)
+        return None if found is None else (found, False)
 
     def factory(self, dependency: type[T], /) -> Factory[T] | Scoped:
         """Work out how a dependency is built; singletons are built right away."""

@@ -38,6 +38,10 @@ class Container(Protocol):
 
     An adapter decides once per type how something is built; what it hands out is
     called with every send.
+
+    It may also have a method `implementation(dependency)` that, without building
+    anything, tells which class stands behind a type, and whether its instance is there
+    already; or None, where it does not know. Descriptions of a mediator say more then.
     """
 
     @property

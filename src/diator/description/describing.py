@@ -75,7 +75,7 @@ class _Describing:
         self._sources = Sources()
         self._reader = Reader(
             self._sources,
-            lambda wanted: implementation(mediator.container, wanted),
+            lambda wanted: implementation(mediator.container, wanted)[0],
         )
         self._handlers: dict[Any, Handler] = {}
 

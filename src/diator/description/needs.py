@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from diator.description.model import Building
 
 
-def implementation(container: Any, wanted: type) -> type | None:
-    """Give the class that a container builds for a type, None where it does not say."""
+def implementation(container: Any, wanted: type) -> tuple[type | None, bool]:
+    """
+    Tell which class a container builds for a type, None where it does not say.
+
+    Beside it, whether its instance is there already.
+    """
     tell = getattr(container, "implementation", None)
-    found: type | None = None if tell is None else tell(wanted)
-    return found
+    return (None if tell is None else tell(wanted)) or (None, False)
 
 
 def needs_of(
@@ -66,18 +69,19 @@ def _need(
 ) -> Need:
     problem: str | None = None
     needs: tuple[Need, ...] = ()
-    built_as = None
+    built_as, exists = None, False
     building: Building
     if _is_resolved(hint) and container.knows(hint):
         building = "registered"
-        built_as = implementation(container, hint)
+        built_as, exists = implementation(container, hint)
     elif parameter.default is not parameter.empty:
         building = "default"
     else:
         problem = _problem(hint, container)
         building = "class" if problem is None else "missing"
         built_as = hint if inspect.isclass(hint) else None
-    if built_as is not None and built_as not in around:
+    # What is there already needs nothing more.
+    if built_as is not None and not exists and built_as not in around:
         needs = needs_of(built_as, container, around=around)
     return Need(
         parameter=parameter.name,

@@ -1342,9 +1342,9 @@ class TestImplementation:
         container[Meetings] = lambda: None
         built.clear()
 
-        assert container.implementation(Clock) is FakeClock
-        assert container.implementation(Users) is InheritedService
-        assert container.implementation(Engine) is Engine
+        assert container.implementation(Clock) == (FakeClock, False)
+        assert container.implementation(Users) == (InheritedService, False)
+        assert container.implementation(Engine) == (Engine, True)
         assert built == []
 
     def test_unknown(self):
@@ -1364,6 +1364,6 @@ class TestImplementation:
         container[Users] = Meetings
         container[Meetings] = Users
 
-        assert container.implementation(Part) is FakeClock
-        assert container.implementation(Engine) is Engine
-        assert container.implementation(Users) in (Users, Meetings)
+        assert container.implementation(Part) == (FakeClock, False)
+        assert container.implementation(Engine) == (Engine, False)
+        assert container.implementation(Users)[0] in (Users, Meetings)

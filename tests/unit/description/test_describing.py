@@ -180,6 +180,10 @@ class NeedsMuch(RequestHandler[Odd, None]):
     async def handle(self, request: Odd) -> None: ...
 
 
+class StockOfPrices(shop.ShelfStock):
+    def __init__(self, prices: shop.Prices) -> None: ...
+
+
 class Circle:
     def __init__(self, circle: Circle | None = None) -> None: ...
 
@@ -214,6 +218,23 @@ class TestOddities:
         assert found.handler is not None
         [need] = found.handler.needs
         assert [each.needs for each in need.needs] == [()]
+
+    def test_needs_of_what_is_there(self):
+        """What is there already needs nothing, and what a class is built from does."""
+
+        async def handle(request: Odd, till: shop.Till, stock: shop.Stock) -> None: ...
+
+        mediator = Mediator()
+        mediator.container[shop.Till] = shop.Till(shop.Prices())
+        mediator.container[shop.Stock] = StockOfPrices
+        mediator.handles(Odd)(handle)
+
+        [found] = describe(mediator).requests
+        assert found.handler is not None
+        assert [
+            (each.built_as, [inner.type for inner in each.needs])
+            for each in found.handler.needs
+        ] == [(None, []), ("StockOfPrices", ["Prices"])]
 
     def test_failing_predicate(self):
         """A predicate that fails selects nothing, and says so."""
