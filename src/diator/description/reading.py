@@ -196,7 +196,6 @@ class _Visit:
         self._tree = tree
         self._names = names
         self._function = function
-        self._raising: set[ast.AST] = set()
         self._followed: set[ast.AST] = set()
         self.unclear: list[ast.expr] = []
 
@@ -207,9 +206,9 @@ class _Visit:
                 yield from self._typed(raised, (Event,))
 
     def made(self) -> Iterator[tuple[type, ast.AST]]:
-        """Find the events that are made, and not plainly raised."""
+        """Find the events that are made, whether they are raised or not."""
         for node in in_order(self._tree):
-            if isinstance(node, ast.Call) and node not in self._raising:
+            if isinstance(node, ast.Call):
                 made = self._names.named(node.func)
                 if inspect.isclass(made) and issubclass(made, Event):
                     yield made, node
@@ -298,7 +297,6 @@ class _Visit:
                 yield from self._typed(value, bases)
             self._followed.discard(node)
         else:
-            self._raising.add(node)
             found = self._names.class_of(node)
             if found is None or not issubclass(found, bases) or is_marker(found):
                 self.unclear.append(node)

@@ -401,6 +401,22 @@ mediator.container[Mediator] = mediator
 async def buy_it(command: Buy, packer: Packer) -> None:
     await packer.order()
 """,
+    "a request that may be sent": """
+from tests.unit.fakes import Do
+
+class Sender:
+    def __init__(self, mediator: Mediator) -> None:
+        self.mediator = mediator
+
+    async def send(self) -> None:
+        await self.mediator.send(Do())
+
+mediator.container[Mediator] = mediator
+
+@mediator.handles(Buy)
+async def buy_it(command: Buy, sender: Sender) -> None:
+    await sender.send()
+""",
     "an event that may be raised, without a broker": """
 from tests.unit.fakes import Announced
 
@@ -470,7 +486,6 @@ with_session()
 mediator.use(transaction)
 mediator.use(outboxing)
 mediator.use(EventCollectionMiddleware(emitter))
-emitter.use(outboxing, only=DomainEvent)
 """,
     "an inbox around what never comes from elsewhere": """
 class Bought(DomainEvent): ...

@@ -91,6 +91,13 @@ class Delegates(RequestHandler[Do, None]):
         self.events.append(A())
 
 
+class MakesFirst(Delegates):
+    async def handle(self, request: Do) -> None:
+        made = [A()]
+        self._raise()
+        made.clear()
+
+
 class Nothing(Delegates):
     async def handle(self, request: Do) -> None:
         super().other()  # type: ignore[misc]

@@ -41,6 +41,7 @@ class TestSeen:
             (deeds.Keeps, "A"),
             (deeds.Delegates, "A"),
             (deeds.Inherits, "BA"),
+            (deeds.MakesFirst, "A"),
             (deeds.collects, "AB"),
             (deeds.collects_local, "AB"),
             (deeds.annotates, "ABC"),
