@@ -145,7 +145,12 @@ LEAVES = [
     "diator.outbox.session",
     "diator.outbox.sqlite",
     "diator.outbox.tables",
+    "diator.testing.broker",
+    "diator.testing.clock",
     "diator.testing.conformance",
+    "diator.testing.container",
+    "diator.testing.harness",
+    "diator.testing.timeline",
 ]
 
 # Leaves that are the common part of others.

@@ -118,6 +118,12 @@ class MiddlewareChain:
             if applies(only, message_type)
         ]
 
+    def __iter__(
+        self,
+    ) -> Iterator[tuple[Middleware | type[Middleware], Selector | None]]:
+        """Give each middleware with what says which messages it is for."""
+        return iter(self._links)
+
     def classes(self) -> list[type[Any]]:
         """Give the middlewares that the container has to build."""
         return [

@@ -1,0 +1,261 @@
+"""What happened in a test, and what a test expects of it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+M = TypeVar("M")
+
+Kind = Literal["sent", "raised", "handler", "published"]
+
+MAX_SHOWN = 100
+"""How many characters of a message, or of an answer, the timeline shows."""
+
+PATIENCE = 5.0
+"""
+After how many seconds nobody waits for a message any more.
+
+Long for what happens in a process, and short for who watches a test fail.
+"""
+
+_MISSING = object()
+
+_depth: ContextVar[int] = ContextVar("diator_testing_depth", default=0)
+
+
+class ExpectationError(AssertionError):
+    """Something else happened than a test expects; its text has the timeline."""
+
+
+@dataclass(kw_only=True)
+class Line:
+    """
+    One thing that happened.
+
+    Attributes:
+        kind: What was done with the message.
+        message: The request, event or command; for a handler its name.
+        depth: In how many sends and event handlers it happened.
+        outcome: What came of it, as far as it is known.
+
+    """
+
+    kind: Kind
+    message: Any
+    depth: int
+    outcome: str = ""
+
+
+class Timeline:
+    """What happened, in its order."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self._changes: set[asyncio.Future[None]] = set()
+
+    def add(self, kind: Kind, message: Any, outcome: str = "") -> Line:
+        """Note that something happens now, and tell those who wait for it."""
+        line = Line(kind=kind, message=message, depth=_depth.get(), outcome=outcome)
+        self.lines.append(line)
+        for change in self._changes:
+            if not change.done():
+                change.set_result(None)
+        return line
+
+    @contextmanager
+    def during(self, kind: Kind, message: Any) -> Generator[Line]:
+        """Note something that takes time: what happens meanwhile is inside it."""
+        line = self.add(kind, message)
+        outside = _depth.get()
+        _depth.set(outside + 1)
+        try:
+            yield line
+        except BaseException as error:
+            line.outcome = f"! {_shortened(repr(error))}"
+            raise
+        finally:
+            _depth.set(outside)
+
+    async def change(self) -> None:
+        """Wait until something more happens."""
+        change = asyncio.get_running_loop().create_future()
+        self._changes.add(change)
+        try:
+            await change
+        finally:
+            self._changes.discard(change)
+
+    def __str__(self) -> str:
+        lines = [
+            f"  {line.kind:<9} {'  ' * line.depth}{brief(line.message)} {line.outcome}"
+            for line in self.lines
+        ]
+        return "\n".join(map(str.rstrip, lines)) or "  nothing"
+
+
+class Messages:
+    """
+    The messages with which one thing was done, such as those that were sent.
+
+    Args:
+        kind: What was done with them.
+        timeline: Where they are found.
+
+    """
+
+    def __init__(self, kind: Kind, timeline: Timeline) -> None:
+        self._kind: Kind = kind
+        self._timeline = timeline
+
+    def all(
+        self,
+        message_type: type[M],
+        where: Callable[[M], bool] | None = None,
+        /,
+        **values: Any,
+    ) -> list[M]:
+        """
+        Give all messages of a type, in their order.
+
+        Args:
+            message_type: They are instances of it.
+            where: Tells those that are meant.
+            values: What those that are meant have in their fields.
+
+        """
+        return [
+            line.message
+            for line in self._timeline.lines
+            if line.kind == self._kind
+            and isinstance(line.message, message_type)
+            and (where is None or where(line.message))
+            and all(
+                getattr(line.message, name, _MISSING) == value
+                for name, value in values.items()
+            )
+        ]
+
+    def one(
+        self,
+        message_type: type[M],
+        where: Callable[[M], bool] | None = None,
+        /,
+        **values: Any,
+    ) -> M:
+        """
+        Give the only message that fits.
+
+        Args:
+            message_type: As for `all`.
+            where: As for `all`.
+            values: As for `all`.
+
+        Raises:
+            ExpectationError: There is none, or there are several.
+
+        """
+        found = self.all(message_type, where, **values)
+        if len(found) != 1:
+            raise self._error("one", message_type, where, values, len(found))
+        return found[0]
+
+    def none(
+        self,
+        message_type: type[M],
+        where: Callable[[M], bool] | None = None,
+        /,
+        **values: Any,
+    ) -> None:
+        """
+        Make sure that no message fits.
+
+        Args:
+            message_type: As for `all`.
+            where: As for `all`.
+            values: As for `all`.
+
+        Raises:
+            ExpectationError: There is one.
+
+        """
+        found = self.all(message_type, where, **values)
+        if found:
+            raise self._error("no", message_type, where, values, len(found))
+
+    async def wait_for(
+        self,
+        message_type: type[M],
+        where: Callable[[M], bool] | None = None,
+        /,
+        *,
+        within: float = PATIENCE,
+        **values: Any,
+    ) -> M:
+        """
+        Give the first message that fits, as soon as there is one.
+
+        Args:
+            message_type: As for `all`.
+            where: As for `all`.
+            within: After how many seconds it is given up.
+            values: As for `all`.
+
+        Raises:
+            ExpectationError: There was none in that time.
+
+        """
+        try:
+            async with asyncio.timeout(within):
+                while not (found := self.all(message_type, where, **values)):
+                    await self._timeline.change()
+        except TimeoutError:
+            error = self._error("one", message_type, where, values, 0)
+            error.add_note(f"It was waited for {within:g} seconds.")
+            raise error from None
+        return found[0]
+
+    def _error(
+        self,
+        expected: str,
+        message_type: type,
+        where: object,
+        values: dict[str, Any],
+        found: int,
+    ) -> ExpectationError:
+        told = ", ".join(f"{name}={value!r}" for name, value in values.items())
+        if where is not None:
+            told = f"where ..., {told}" if told else "where ..."
+        return ExpectationError(
+            f"expected {expected} {message_type.__name__}({told}) to be {self._kind}, "
+            f"found {found or 'none'}; what happened:\n{self._timeline}"
+        )
+
+
+def brief(message: Any) -> str:
+    """Show a message, shortened, without the id and time that differ in each test."""
+    if isinstance(message, str):
+        return message
+    if not is_dataclass(message):
+        return _shortened(repr(message))
+    told = ", ".join(
+        f"{field.name}={getattr(message, field.name, None)!r}"
+        for field in fields(message)
+        if field.repr and field.name not in ("event_id", "event_timestamp")
+    )
+    return _shortened(f"{type(message).__name__}({told})")
+
+
+def answered(answer: Any) -> str:
+    """Show what a request was answered with."""
+    return "" if answer is None else f"-> {brief(answer)}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
