@@ -166,9 +166,12 @@ SHARED_BY_LEAVES = {
     "diator.consumer.dispatch",
     "diator.consumer.lanes",
     "diator.consumer.retry",
+    # The harness clones it.
+    "diator.container.lagom",
     "diator.events.message_brokers.batching",
     "diator.events.message_brokers.encoding",
     "diator.events.message_brokers.holding_back",
+    "diator.events.message_brokers.memory",
     "diator.events.message_brokers.redis_connections",
     "diator.logger",
     "diator.messages.cloud_events",
@@ -180,6 +183,9 @@ SHARED_BY_LEAVES = {
     "diator.outbox.session",
     "diator.outbox.sqlite",
     "diator.outbox.tables",
+    "diator.testing.broker",
+    "diator.testing.container",
+    "diator.testing.timeline",
 }
 
 # Adapters of several parts, whose names begin with theirs.

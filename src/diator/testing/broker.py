@@ -9,9 +9,9 @@ import msgspec
 
 from diator.events.message_brokers.encoding import encode
 from diator.events.message_brokers.memory import InMemoryMessageBroker
+from diator.events.message_brokers.subscription import Delivery
 from diator.exceptions import DecodingError, EncodingError
-from diator.messages.decoding import Decoder
-from diator.messages.received import Delivery
+from diator.messages.decoding import MessageDecoder
 from diator.messages.registry import MessageRegistry
 
 if TYPE_CHECKING:
@@ -73,9 +73,11 @@ def _check_survival(message: Message) -> None:
         return
     registry = MessageRegistry()
     registry.add(type(before), name=message.message_name)
-    delivery = Delivery(body=encode(message), headers=message.headers)
+    delivery = Delivery(
+        topic=message.topic, body=encode(message), headers=message.headers
+    )
     try:
-        after: Any = Decoder(registry).decode(delivery).message
+        after: Any = MessageDecoder(registry).decode(delivery).message
     except DecodingError as error:
         msg = f"{type(before).__name__} does not survive the wire: {error}"
         raise EncodingError(msg) from error

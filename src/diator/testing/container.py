@@ -17,12 +17,15 @@ from diator.container.protocol import Scoped
 from diator.exceptions import UnresolvableError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from contextlib import AbstractAsyncContextManager
 
     from diator.container.protocol import Container, Factory
 
 
-def overriding(container: Container, values: dict[Any, Any]) -> Container:
+def overriding(
+    container: Container, values: dict[Any, Any], *, later: Collection[type] = ()
+) -> Container:
     """
     Make a container that gives values for types, and all else as another one does.
 
@@ -32,6 +35,7 @@ def overriding(container: Container, values: dict[Any, Any]) -> Container:
     Args:
         container: It stays as it is.
         values: What is given for each type.
+        later: Types that `override_later` is going to be called with.
 
     """
     if not isinstance(container, LagomContainer):
@@ -39,13 +43,28 @@ def overriding(container: Container, values: dict[Any, Any]) -> Container:
     clone: Any = container.container.clone()
     own: Any = container.container
     for dependency in own.defined_types:
+        if not inspect.isclass(dependency):
+            # Lagom defines `T | None` along with `T`.
+            continue
         definition = own.get_definition(dependency)
-        if isinstance(definition, SingletonWrapper) and dependency not in values:
+        if isinstance(definition, SingletonWrapper) and not (
+            dependency in values or dependency in later
+        ):
             wrapped: Any = definition
             clone[dependency] = SingletonWrapper(wrapped.singleton_type)
     for dependency, value in values.items():
         clone[dependency] = PlainInstance(value)
     return LagomContainer(clone)
+
+
+def override_later(container: Any, dependency: type, value: object) -> None:
+    """Give a value that needed the container, if there is anything to override."""
+    if not container.knows(dependency):
+        return
+    if isinstance(container, OverridingContainer):
+        container.values[dependency] = value
+        return
+    container.container[dependency] = PlainInstance(value)
 
 
 class OverridingContainer:
@@ -64,7 +83,7 @@ class OverridingContainer:
 
     def __init__(self, container: Container, values: dict[Any, Any]) -> None:
         self._container = container
-        self._values = values
+        self.values = values
 
     @property
     def has_scopes(self) -> bool:
@@ -73,7 +92,7 @@ class OverridingContainer:
 
     def check(self, dependency: type[Any], /) -> None:
         """Find out whether a dependency could be built, without building anything."""
-        if dependency in self._values:
+        if dependency in self.values:
             return
         if self._needs_value(dependency, set()):
             injected_parameters(dependency, self.check, self.knows, given=0)
@@ -82,12 +101,12 @@ class OverridingContainer:
 
     def knows(self, dependency: type[Any], /) -> bool:
         """Tell whether a dependency is overridden or registered."""
-        return dependency in self._values or self._container.knows(dependency)
+        return dependency in self.values or self._container.knows(dependency)
 
     def factory(self, dependency: type[Any], /) -> Factory[Any] | Scoped:
         """Work out how a dependency is built."""
-        if dependency in self._values:
-            value = self._values[dependency]
+        if dependency in self.values:
+            value = self.values[dependency]
             return lambda: value
         if not self._needs_value(dependency, set()):
             return self._container.factory(dependency)
@@ -116,6 +135,6 @@ class OverridingContainer:
             # Only the container behind knows how to build it.
             return False
         return any(
-            each in self._values or self._needs_value(each, seen)
+            each in self.values or self._needs_value(each, seen)
             for each in needed.values()
         )

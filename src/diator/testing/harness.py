@@ -16,7 +16,7 @@ from diator.middlewares.base import MiddlewareChain
 from diator.requests.map import RequestMap
 from diator.requests.request import StreamRequest
 from diator.testing.broker import RecordingBroker
-from diator.testing.container import overriding
+from diator.testing.container import override_later, overriding
 from diator.testing.timeline import Messages, Timeline, answered
 
 if TYPE_CHECKING:
@@ -153,11 +153,12 @@ class Harness:
     def _made_mediator(self) -> Mediator:
         emitter: Any = self._original.event_emitter
         values = dict(self._values)
-        container = overriding(self._original.container, values)
+        later = {Mediator, EventEmitter} - values.keys()
+        container = overriding(self._original.container, values, later=later)
         of_events = (
             container
             if emitter.container is self._original.container
-            else overriding(emitter.container, values)
+            else overriding(emitter.container, values, later=later)
         )
         recording = MiddlewareChain()
         recording.add(self._record_sent)
@@ -180,17 +181,20 @@ class Harness:
                 cascade_limit=emitter._cascade_limit,  # noqa: SLF001  # as above
             ),
         )
-        own = {Mediator: mediator, EventEmitter: mediator.event_emitter}
         for each in {id(container): container, id(of_events): of_events}.values():
-            for dependency, value in own.items():
-                _replace(each, dependency, value, values)
+            # Nested sends go through the harness, too.
+            for part in later:
+                own = mediator if part is Mediator else mediator.event_emitter
+                override_later(each, part, own)
         return mediator
 
     def _request_map(self) -> RequestMap:
         requests: Any = RequestMap()
         for request_type in self._original.request_map:
             if request_type not in self._answers:
-                requests.bind(request_type, self._original.request_map.get(request_type))
+                requests.bind(
+                    request_type, self._original.request_map.get(request_type)
+                )
         for request_type in self._answers:
             streams = issubclass(request_type, StreamRequest)
             requests.bind(request_type, self._items if streams else self._answer)
@@ -251,13 +255,3 @@ class Harness:
 def _add_all(chain: MiddlewareChain, original: MiddlewareChain) -> None:
     for middleware, only in original:
         chain.add(middleware, only=only)
-
-
-def _replace(
-    container: Any, dependency: type, value: object, values: dict[Any, Any]
-) -> None:
-    """Give what belongs to the harness, where the application registered its own."""
-    if dependency in values or not container.knows(dependency):
-        return
-    if hasattr(container, "override"):
-        container.override(dependency, value)

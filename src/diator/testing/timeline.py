@@ -254,7 +254,10 @@ def brief(message: Any) -> str:
 
 def answered(answer: Any) -> str:
     """Show what a request was answered with."""
-    return "" if answer is None else f"-> {brief(answer)}"
+    if answer is None:
+        return ""
+    told = repr(answer) if isinstance(answer, str) else brief(answer)
+    return f"-> {_shortened(told)}"
 
 
 def _shortened(text: str) -> str:

@@ -1,0 +1,42 @@
+"""How time passes by a clock that tests move."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from diator.testing.clock import MovableClock
+
+
+class TestMovableClock:
+    async def test_waits_end_at_once(self):
+        """A wait takes as long as it says, and no time."""
+        with MovableClock() as clock:
+            begin = clock.now()
+            await asyncio.sleep(3600)
+
+            assert clock.now() - begin == pytest.approx(
+                timedelta(hours=1), abs=timedelta(seconds=1)
+            )
+
+    async def test_advance(self):
+        """A deadline passes while a task works."""
+        with MovableClock(datetime(2031, 1, 1, tzinfo=UTC)) as clock:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(10):
+                    clock.advance(11)
+                    await asyncio.Event().wait()
+            assert clock.now() == datetime(2031, 1, 1, 0, 0, 11, tzinfo=UTC)
+
+    async def test_the_loop_has_its_clock_back(self):
+        loop = asyncio.get_running_loop()
+        time = loop.time
+        with MovableClock():
+            assert loop.time is not time
+        assert loop.time == time
+
+    def test_backwards(self):
+        with pytest.raises(ValueError, match="at least 0, not -1"):
+            MovableClock().advance(-1)

@@ -1,0 +1,45 @@
+"""What the pytest plugin gives to tests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+pytest_plugins = ["pytester"]
+
+TEST = """
+from diator import Mediator, Query
+
+
+class Ask(Query[int]):
+    pass
+
+
+def test_harness(diator_harness):
+    import asyncio
+
+    harness = diator_harness(Mediator())
+    harness.stub(Ask, 1)
+    assert asyncio.run(harness.send(Ask())) == 1
+    harness.sent.none(Ask)
+"""
+
+
+class TestPlugin:
+    def test_timeline_in_the_report(self, pytester: Any):
+        """A test that expected something else is told what happened."""
+        pytester.makepyfile(TEST)
+
+        # A process of its own: plugins of this one would judge the inner test.
+        result = pytester.runpytest_subprocess("-p", "pytest_diator")
+
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(["*what happened:", "*sent      *Ask* -> 1"])
+
+    def test_light(self):
+        """Whoever has diator installed does not load it with each run of pytest."""
+        code = "import sys, pytest_diator; print('diator' in sys.modules)"
+        loaded = subprocess.check_output([sys.executable, "-c", code], text=True)
+
+        assert loaded.strip() == "False"
