@@ -18,7 +18,7 @@ pytest.register_assert_rewrite("diator.testing.conformance")
 
 @pytest.fixture
 def diator_harness() -> Callable[[Mediator], Harness]:
-    """Make a harness over a mediator: `harness = diator_harness(mediator)`."""
+    """Give what makes a harness of a mediator."""
     from diator.testing.harness import Harness  # noqa: PLC0415  # see above
 
     return Harness

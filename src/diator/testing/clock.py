@@ -49,7 +49,9 @@ class MovableClock:
         self._seconds += seconds
 
     def __enter__(self) -> Self:
-        self._loop: Any = asyncio.get_running_loop()
+        # Of any type, for what is replaced is not for the public.
+        loop: Any = asyncio.get_running_loop()
+        self._loop = loop
         self._time = self._loop.time
         self._select = self._loop._selector.select  # noqa: SLF001  # no public way
         begun = self._time() - self._seconds

@@ -53,7 +53,7 @@ def overriding(
             wrapped: Any = definition
             clone[dependency] = SingletonWrapper(wrapped.singleton_type)
     for dependency, value in values.items():
-        clone[dependency] = PlainInstance(value)
+        clone[dependency] = _instance(value)
     return LagomContainer(clone)
 
 
@@ -64,7 +64,13 @@ def override_later(container: Any, dependency: type, value: object) -> None:
     if isinstance(container, OverridingContainer):
         container.values[dependency] = value
         return
-    container.container[dependency] = PlainInstance(value)
+    container.container[dependency] = _instance(value)
+
+
+def _instance(value: object) -> Any:
+    # As it is: lagom would call a function.
+    untyped: Any = PlainInstance
+    return untyped(value)
 
 
 class OverridingContainer:

@@ -163,7 +163,7 @@ class Messages:
         """
         found = self.all(message_type, where, **values)
         if len(found) != 1:
-            raise self._error("one", message_type, where, values, len(found))
+            raise self._failure(1, message_type, where, values, len(found))
         return found[0]
 
     def none(
@@ -187,7 +187,7 @@ class Messages:
         """
         found = self.all(message_type, where, **values)
         if found:
-            raise self._error("no", message_type, where, values, len(found))
+            raise self._failure(0, message_type, where, values, len(found))
 
     async def wait_for(
         self,
@@ -216,14 +216,14 @@ class Messages:
                 while not (found := self.all(message_type, where, **values)):
                     await self._timeline.change()
         except TimeoutError:
-            error = self._error("one", message_type, where, values, 0)
+            error = self._failure(1, message_type, where, values, 0)
             error.add_note(f"It was waited for {within:g} seconds.")
             raise error from None
         return found[0]
 
-    def _error(
+    def _failure(
         self,
-        expected: str,
+        expected: Literal[0, 1],
         message_type: type,
         where: object,
         values: dict[str, Any],
@@ -233,7 +233,7 @@ class Messages:
         if where is not None:
             told = f"where ..., {told}" if told else "where ..."
         return ExpectationError(
-            f"expected {expected} {message_type.__name__}({told}) to be {self._kind}, "
+            f"expected {'one' if expected else 'no'} {message_type.__name__}({told}) to be {self._kind}, "
             f"found {found or 'none'}; what happened:\n{self._timeline}"
         )
 

@@ -102,3 +102,10 @@ class TestOtherContainers:
         plain.check(Session)
         assert plain.knows(Sign)
         assert not plain.knows(int)
+
+    async def test_scoped(self, container):
+        """What a scope gives is built by the container behind."""
+        harness = Harness(container)
+        harness.override(Session, Session())
+
+        assert await harness.send(Ask()) == "real"

@@ -32,7 +32,7 @@ class TestPlugin:
         pytester.makepyfile(TEST)
 
         # A process of its own: plugins of this one would judge the inner test.
-        result = pytester.runpytest_subprocess("-p", "pytest_diator")
+        result = pytester.runpytest_subprocess()
 
         result.assert_outcomes(failed=1)
         result.stdout.fnmatch_lines(["*what happened:", "*sent      *Ask* -> 1"])
