@@ -67,7 +67,7 @@ class RecordingBroker(InMemoryMessageBroker):
 
 
 def _check_survival(message: Message) -> None:
-    before = message.payload
+    before: object = message.payload
     if isinstance(before, msgspec.Raw):
         # A relay's, whose event is no longer there to compare it with.
         return
@@ -92,7 +92,8 @@ def _check_survival(message: Message) -> None:
             raise EncodingError(msg)
 
 
-def _field_names(message: Any) -> list[str]:
+def _field_names(message: object) -> list[str]:
     if is_dataclass(message):
         return [field.name for field in fields(message)]
-    return list(getattr(message, "__struct_fields__", None) or vars(message))
+    struct_fields: tuple[str, ...] = getattr(message, "__struct_fields__", ())
+    return list(struct_fields or vars(message))

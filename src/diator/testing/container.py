@@ -46,7 +46,7 @@ def overriding(
         if not inspect.isclass(dependency):
             # Lagom defines `T | None` along with `T`.
             continue
-        definition = own.get_definition(dependency)
+        definition: object = own.get_definition(dependency)
         if isinstance(definition, SingletonWrapper) and not (
             dependency in values or dependency in later
         ):

@@ -232,8 +232,9 @@ class Messages:
         told = ", ".join(f"{name}={value!r}" for name, value in values.items())
         if where is not None:
             told = f"where ..., {told}" if told else "where ..."
+        wanted = "one" if expected else "no"
         return ExpectationError(
-            f"expected {'one' if expected else 'no'} {message_type.__name__}({told}) to be {self._kind}, "
+            f"expected {wanted} {message_type.__name__}({told}) to be {self._kind}, "
             f"found {found or 'none'}; what happened:\n{self._timeline}"
         )
 

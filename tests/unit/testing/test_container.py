@@ -27,6 +27,11 @@ class Hall:
         self.session = session
 
 
+class Opaque:
+    def __init__(self, text):
+        self.text = text
+
+
 class Ask(Command[str]):
     pass
 
@@ -58,6 +63,7 @@ def container():
     provider.provide(Hall)
     provider.provide(AskHandler)
     provider.provide(session)
+    provider.provide(lambda: Opaque("text"), provides=Opaque)
     provider.provide(lambda: mediators[0], provides=Mediator)
     mediators = []
     adapter = DishkaContainer(dishka.make_async_container(provider))
@@ -100,6 +106,7 @@ class TestOtherContainers:
         plain.check(Sign)
         plain.check(Hall)
         plain.check(Session)
+        plain.check(Opaque)
         assert plain.knows(Sign)
         assert not plain.knows(int)
 

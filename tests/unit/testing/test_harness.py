@@ -107,6 +107,10 @@ def fake_sign() -> Sign:
     return sign
 
 
+async def handle_any(_event: DomainEvent) -> None:
+    pass
+
+
 class TestOverride:
     async def test_any_depth(self):
         """An override is seen by what handlers need, and by functions."""
@@ -114,6 +118,17 @@ class TestOverride:
         harness.override(Sign, fake_sign())
 
         assert await harness.send(Join(1)) == "fake, fake weather"
+        assert await harness.send(Join(2)) == "fake, fake weather"
+
+    async def test_a_handler_of_several_types(self):
+        """A handler that is bound to a type and to its base is called once."""
+        mediator = application()
+        mediator.event_emitter.event_map.handles(DomainEvent)(handle_any)
+        mediator.event_emitter.event_map.handles(SeatTaken)(handle_any)
+        harness = Harness(mediator)
+        await harness.send(Join(1))
+
+        assert str(harness.timeline).count("handle_any") == 1
 
     async def test_the_original_stays(self):
         """The mediator answers as before, also with its singletons."""
