@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from contextlib import AbstractAsyncContextManager
 
+    from lagom.interfaces import SpecialDepDefinition
+
     from diator.container.protocol import Container, Factory
 
 
@@ -46,7 +48,7 @@ def overriding(
         if not inspect.isclass(dependency):
             # Lagom defines `T | None` along with `T`.
             continue
-        definition: object = own.get_definition(dependency)
+        definition: SpecialDepDefinition[Any] | None = own.get_definition(dependency)
         if isinstance(definition, SingletonWrapper) and not (
             dependency in values or dependency in later
         ):

@@ -9,6 +9,7 @@ import pytest
 
 from diator import Command, Mediator, RequestHandler
 from diator.container.dishka import DishkaContainer
+from diator.exceptions import UnresolvableError
 from diator.testing.container import overriding
 from diator.testing.harness import Harness
 
@@ -109,6 +110,8 @@ class TestOtherContainers:
         plain.check(Opaque)
         assert plain.knows(Sign)
         assert not plain.knows(int)
+        with pytest.raises(UnresolvableError):
+            plain.check(dict[str, int])
 
     async def test_scoped(self, container):
         """What a scope gives is built by the container behind."""
