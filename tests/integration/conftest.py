@@ -9,12 +9,16 @@ PostgreSQL is made of the programs of this machine.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, contextmanager
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 import pytest
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
+from tests.documents import SHOWN_REDIS_URL, Reader
 from tests.postgresql_server import NoPostgreSQLError, PostgreSQLServer
 from tests.redis_server import NoRedisError, RedisServer, find_kind, make_redis
 
@@ -45,6 +49,31 @@ def own_redis(pytestconfig: pytest.Config) -> Iterator[RedisServer]:
     """Return a running Redis of the test's own, to kill, pause and start again."""
     with run_redis(pytestconfig, "for single tests", *OWN) as server:
         yield server
+
+
+@pytest.fixture
+def make_reader(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Callable[[str], Reader]]:
+    """Return what makes the one reader of a test, for pages with a text."""
+    # Some leave files, such as databases, where they run.
+    monkeypatch.chdir(tmp_path)
+    with ExitStack() as stack:
+
+        def make(text: str) -> Reader:
+            url = ""
+            if SHOWN_REDIS_URL in text:
+                url = request.getfixturevalue("redis_url")
+                with SyncRedis.from_url(url) as client:
+                    client.flushall()
+            reader = Reader(tmp_path, url, lambda: capsys.readouterr().out)
+            monkeypatch.setitem(sys.modules, reader.module.__name__, reader.module)
+            return stack.enter_context(closing(reader))
+
+        yield make
 
 
 @contextmanager

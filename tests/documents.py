@@ -1,0 +1,296 @@
+"""
+Read the README and the pages of docs/ as people do who try what these show.
+
+Sybil finds the blocks. Those of Python are typed into one prompt, as into
+`python -m asyncio`; one with a title is saved as the file of that name; commands are
+looked up, or run if they are about such a file. A block of text right after is what
+they print. Ids, times and durations differ from run to run and are compared by their
+form alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import gc
+import inspect
+import os
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+from types import ModuleType
+
+from sybil import Document, Example, Region
+from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
+from typer.testing import CliRunner
+
+from diator.cli.main import app
+
+ROOT = Path(__file__).resolve().parents[1]
+SHOWN_REDIS_URL = "redis://localhost:6379/0"
+# For a message that never comes; a block takes a fraction of it.
+BLOCK_SECONDS = 20
+COMMAND_SECONDS = 60
+
+RUN = {"python", "shell"}
+SHOWN = {"ini", "mermaid", "properties", "redis", "toml", "yaml"}
+INFO = re.compile(r'(?P<language>\w+)(?: title="(?P<title>[^"]+)")?$\n', re.MULTILINE)
+LEXER = RawFencedCodeBlockLexer(INFO)
+
+# What stands in a shell and is no program of ours, with what may follow.
+PREPARATIONS = [
+    r"mkdir \w+",
+    r"cd \w+",
+    r"python3 -m venv \.venv",
+    r"source \.venv/bin/activate",
+    r"python -m asyncio",
+    r"pip install pytest pytest-asyncio",
+    r"docker run --rm -d -p 6379:6379 redis:7",
+    r"sudo apt-get install redis-server",
+    r"redis-cli ping",
+]
+
+VARYING = {
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": "<id>",
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?(Z|\+00:00)?": "<time>",
+    r"\b\d+\.\d+( ms|s)?\b": "<duration>",
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block, with the output that is shown right below it."""
+
+    language: str
+    title: str
+    source: str
+    line: int
+    output: str
+
+
+def parse(path: Path, evaluate: Callable[[Example], object] | None = None) -> Document:
+    """Return the blocks of a page, to be evaluated by a function."""
+
+    def pair(document: Document) -> Iterator[Region]:
+        """Leave text out that is the output of what is above it."""
+        regions = list(LEXER(document))
+        outputs: set[Region | None] = set()
+        for region, following in pairwise([*regions, None]):
+            if region in outputs:
+                continue
+            output = ""
+            if following is not None and is_output(document, region, following):
+                outputs.add(following)
+                output = str(following.lexemes["source"])
+            block = Block(
+                region.lexemes["language"],
+                region.lexemes["title"] or "",
+                str(region.lexemes["source"]),
+                document.text.count("\n", 0, region.start) + 1,
+                output,
+            )
+            if block.language not in {*RUN, *SHOWN, "text"}:
+                place = f"{path.name}:{block.line}"
+                msg = f"{place}: a block in {block.language!r}"
+                raise ValueError(msg)
+            region.parsed = block
+            region.evaluator = evaluate
+            yield region
+
+    return Document.parse(str(path), pair)
+
+
+def is_output(document: Document, region: Region, following: Region) -> bool:
+    """Tell whether a block is what the one before it prints."""
+    languages = region.lexemes["language"], following.lexemes["language"]
+    between = document.text[region.end : following.start]
+    return languages[0] in RUN and languages[1] == "text" and not between.strip()
+
+
+def unvaried(text: str) -> str:
+    """Return a text with a placeholder for whatever differs from run to run."""
+    for pattern, placeholder in VARYING.items():
+        text = re.sub(pattern, placeholder, text)
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+class Reader:
+    """Tries the blocks of a page one after the other, in an empty folder."""
+
+    def __init__(
+        self, folder: Path, redis_url: str, read_output: Callable[[], str]
+    ) -> None:
+        # Dataclasses and type hints are looked up in the module that declares them.
+        self.module = ModuleType("page")
+        self._folder = folder
+        self._redis_url = redis_url
+        self._read_output = read_output
+        self._runner = asyncio.Runner()
+        self._files: set[str] = set()
+        self._terminals: dict[str, Terminal] = {}
+
+    def evaluate(self, example: Example) -> str | None:
+        """Run a block, and tell what it printed if something else is shown."""
+        block: Block = example.parsed
+        printed = ""
+        if block.title.endswith(".py"):
+            self._save(block)
+        elif block.language == "python":
+            self._type_in(example.path, block)
+            printed = self._read_output()
+        elif block.language == "shell":
+            printed = self._run(block)
+        elif block.language == "text" and block.title:
+            printed = self._terminals[block.title].read(block.source.count("\n"))
+            return self._compare(printed, block.source)
+        elif block.language == "text":
+            return "No block above it prints this"
+        return self._compare(printed, block.output)
+
+    def close(self) -> None:
+        """End what still runs, so that it tells of what it leaves open here."""
+        for terminal in self._terminals.values():
+            terminal.close()
+        self._runner.close()
+        vars(self.module).clear()
+        gc.collect()
+
+    def _compare(self, printed: str, shown: str) -> str | None:
+        if unvaried(printed) == unvaried(shown):
+            return None
+        return f"It prints:\n{printed}\nand not:\n{shown}"
+
+    def _save(self, block: Block) -> None:
+        self._files.add(block.title)
+        (self._folder / block.title).write_text(self._with_redis(block.source))
+
+    def _type_in(self, path: str, block: Block) -> None:
+        code = compile(
+            # So that tracebacks, and whoever reads the source, find the line.
+            "\n" * block.line + self._with_redis(block.source),
+            path,
+            "exec",
+            flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
+            dont_inherit=True,
+        )
+        outcome = eval(code, vars(self.module))
+        if inspect.iscoroutine(outcome):
+            self._runner.run(asyncio.wait_for(outcome, BLOCK_SECONDS))
+
+    def _run(self, block: Block) -> str:
+        printed = ""
+        for line in block.source.splitlines():
+            words = shlex.split(line)
+            if not self._is_about_files(words):
+                check_command(line)
+            elif block.title:
+                terminal = Terminal(self._executable(words), self._folder)
+                self._terminals[block.title] = terminal
+                return terminal.read(block.output.count("\n"))
+            else:
+                printed += self._call(self._executable(words))
+        return printed
+
+    def _is_about_files(self, words: list[str]) -> bool:
+        """Tell whether a command concerns what the page has had saved."""
+        if words[0] == "pytest":
+            return bool(self._files)
+        modules = {f"{word.partition(':')[0]}.py" for word in words if ":" in word}
+        return bool(self._files & {*words, *modules})
+
+    def _executable(self, words: list[str]) -> list[str]:
+        program, *arguments = words
+        if program == "python":
+            return [sys.executable, *arguments]
+        return [str(Path(sys.executable).parent / program), *arguments]
+
+    def _call(self, command: list[str]) -> str:
+        outcome = subprocess.run(
+            command,
+            cwd=self._folder,
+            env=quiet_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        return outcome.stdout
+
+    def _with_redis(self, source: str) -> str:
+        return source.replace(SHOWN_REDIS_URL, self._redis_url)
+
+
+class Terminal:
+    """A command that goes on while the page does."""
+
+    def __init__(self, command: list[str], folder: Path) -> None:
+        self._process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=quiet_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._lines: Queue[str] = Queue()
+        self._thread = Thread(target=self._listen)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        for line in self._process.stdout:
+            self._lines.put(line)
+
+    def read(self, lines: int) -> str:
+        """Return the next lines that it prints."""
+        return "".join(self._lines.get(timeout=BLOCK_SECONDS) for _ in range(lines))
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(BLOCK_SECONDS)
+        self._thread.join()
+        self._process.stdout.close()
+
+
+def quiet_environment() -> dict[str, str]:
+    """Return the environment of a shell whose output is that of programs alone."""
+    return os.environ | {
+        "COLUMNS": "80",
+        "NO_COLOR": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "error",
+        "TERM": "dumb",
+    }
+
+
+def check_command(line: str) -> None:
+    """Make sure that a command is there to be called."""
+    program, *words = shlex.split(line)
+    if program == "./dev":
+        assert callable(runpy.run_path(str(ROOT / "dev")).get(words[0])), line
+    elif program == "diator":
+        check_diator(words)
+    elif not any(re.fullmatch(pattern, line) for pattern in PREPARATIONS):
+        extra = re.fullmatch(r"pip install '?diator(\[([\w,]+)\])?'?", line)
+        assert extra is not None, f"{line} is no command that is known here"
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        extras = extra[2].split(",") if extra[2] else []
+        assert set(extras) <= set(project["optional-dependencies"]), line
+
+
+def check_diator(words: list[str]) -> None:
+    """Make sure that the command of the package has a subcommand and its options."""
+    group = [word for word in words[:2] if re.fullmatch(r"[a-z-]+", word)]
+    result = CliRunner().invoke(app, [*group, "--help"])
+    assert result.exit_code == 0, words
+    options = [word for word in words if word.startswith("--")]
+    assert all(option in result.output for option in options), words
