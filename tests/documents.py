@@ -53,7 +53,7 @@ PREPARATIONS = [
     r"python3 -m venv \.venv",
     r"source \.venv/bin/activate",
     r"python -m asyncio",
-    r"pip install pytest pytest-asyncio",
+    r"pip install pytest",
     r"docker run --rm -d -p 6379:6379 redis:7",
     r"sudo apt-get install redis-server",
     r"redis-cli ping",
@@ -266,6 +266,8 @@ def quiet_environment() -> dict[str, str]:
     return os.environ | {
         "COLUMNS": "80",
         "NO_COLOR": "1",
+        # Plugins of ours have settings of ours, which a reader lacks as well.
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "error",
         "TERM": "dumb",
