@@ -42,7 +42,8 @@ BLOCK_SECONDS = 20
 COMMAND_SECONDS = 60
 
 RUN = {"python", "shell"}
-SHOWN = {"ini", "mermaid", "properties", "redis", "toml", "yaml"}
+# `py` is code of other libraries, which are not installed.
+SHOWN = {"ini", "mermaid", "properties", "py", "redis", "toml", "yaml"}
 INFO = re.compile(r'(?P<language>\w+)(?: title="(?P<title>[^"]+)")?$\n', re.MULTILINE)
 LEXER = RawFencedCodeBlockLexer(INFO)
 

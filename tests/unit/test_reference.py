@@ -12,7 +12,9 @@ import pytest
 import diator
 
 DOCS = Path(__file__).parents[2] / "docs"
-DIRECTIVE = re.compile(r"^::: (\S+)(?:\n    options:\n      members: \[(.*)\])?", re.M)
+DIRECTIVE = re.compile(
+    r"^::: (\S+)(?:\n    options:\n      members: \[(.*)\])?", re.MULTILINE
+)
 
 # What users get objects of, and never import from.
 INTERNAL = {
