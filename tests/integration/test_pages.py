@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 
 import pytest
 
+from diator import exceptions
 from tests.documents import ROOT, Reader, parse
 
 DOCS = ROOT / "docs"
@@ -22,6 +25,29 @@ def test_page(page, make_reader):
 
     for example in document.examples():
         example.evaluate()
+
+
+def test_errors():
+    """The page about errors says of every one when it is raised."""
+    errors = [
+        name
+        for name, error in vars(exceptions).items()
+        if inspect.isclass(error) and issubclass(error, exceptions.DiatorError)
+    ]
+    lines = (DOCS / "errors.md").read_text().splitlines()
+    rows = [line for line in lines if line.startswith("| `")]
+
+    untold = [name for name in errors if not any(f"`{name}`" in row for row in rows)]
+    assert untold == []
+
+
+def test_laws():
+    """The page about the laws has each of them that has tests."""
+    tested = (ROOT / "tests" / "unit" / "laws").glob("test_law_*.py")
+    numbers = sorted(int(path.name.split("_")[2]) for path in tested)
+
+    headings = re.findall(r"^## (\d+)\. ", (DOCS / "laws.md").read_text(), re.MULTILINE)
+    assert [int(heading) for heading in headings] == numbers
 
 
 class TestParse:

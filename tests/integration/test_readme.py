@@ -7,12 +7,10 @@ blocks of its own, in their order.
 
 from __future__ import annotations
 
-import inspect
 import re
 
 import pytest
 
-from diator import exceptions
 from tests.documents import ROOT, parse
 
 README = ROOT / "README.md"
@@ -54,14 +52,23 @@ def test_section(heading, make_reader):
         example.evaluate()
 
 
-def test_errors():
-    """The README says of every error when it is raised."""
-    errors = [
-        name
-        for name, error in vars(exceptions).items()
-        if inspect.isclass(error) and issubclass(error, exceptions.DiatorError)
-    ]
-    rows = [line for line in README.read_text().splitlines() if line.startswith("| `")]
+def test_links():
+    """What the README links to is there."""
+    headings = {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in SECTIONS
+    }
+    links = re.findall(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)", README.read_text())
 
-    untold = [name for name in errors if not any(f"`{name}`" in row for row in rows)]
-    assert untold == []
+    assert links
+    for path, anchor in links:
+        assert (ROOT / path).exists()
+        assert path or anchor[1:] in headings
+
+
+def test_pages():
+    """Every page of the documentation can be found from the README."""
+    text = README.read_text()
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+
+    assert {page for page in pages if f"(docs/{page})" not in text} == set()
