@@ -4,8 +4,9 @@ Read the README and the pages of docs/ as people do who try what these show.
 Sybil finds the blocks. Those of Python are typed into one prompt, as into
 `python -m asyncio`; one with a title is saved as the file of that name; commands are
 looked up, or run if they are about such a file. A block of text right after is what
-they print. Ids, times and durations differ from run to run and are compared by their
-form alone.
+they print. In a console, where commands stand after $ and before their output, they
+are run in the project's folder. Ids, times and durations differ from run to run and
+are compared by their form alone.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from queue import Queue
-from threading import Thread
+from textwrap import dedent
+from threading import Thread, Timer
 from types import ModuleType
+from typing import Any
 
 from sybil import Document, Example, Region
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
@@ -41,7 +44,7 @@ SHOWN_REDIS_URL = "redis://localhost:6379/0"
 BLOCK_SECONDS = 20
 COMMAND_SECONDS = 60
 
-RUN = {"python", "shell"}
+RUN = {"console", "python", "shell"}
 # `py` is code of other libraries, which are not installed.
 SHOWN = {"ini", "mermaid", "properties", "py", "redis", "toml", "yaml"}
 INFO = re.compile(r'(?P<language>\w+)(?: title="(?P<title>[^"]+)")?$\n', re.MULTILINE)
@@ -121,7 +124,9 @@ def unvaried(text: str) -> str:
     """Return a text with a placeholder for whatever differs from run to run."""
     for pattern, placeholder in VARYING.items():
         text = re.sub(pattern, placeholder, text)
-    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+    # Indentation that all lines share is lost where a block is read.
+    lines = dedent(text).splitlines()
+    return "\n".join(line.rstrip() for line in lines).strip("\n")
 
 
 class Reader:
@@ -150,6 +155,8 @@ class Reader:
             printed = self._read_output()
         elif block.language == "shell":
             printed = self._run(block)
+        elif block.language == "console":
+            return self._converse(block)
         elif block.language == "text" and block.title:
             printed = self._terminals[block.title].read(block.source.count("\n"))
             return self._compare(printed, block.source)
@@ -185,7 +192,7 @@ class Reader:
         )
         outcome = eval(code, vars(self.module))
         if inspect.iscoroutine(outcome):
-            self._runner.run(asyncio.wait_for(outcome, BLOCK_SECONDS))
+            self._runner.run(in_time(outcome))
 
     def _run(self, block: Block) -> str:
         printed = ""
@@ -201,6 +208,15 @@ class Reader:
                 printed += self._call(self._executable(words))
         return printed
 
+    def _converse(self, block: Block) -> str | None:
+        """Compare what commands print that stand before their output, each after $."""
+        for part in re.split(r"^\$ ", block.source, flags=re.MULTILINE)[1:]:
+            command, _, shown = part.partition("\n")
+            printed = self._call(self._executable(shlex.split(command)), cwd=ROOT)
+            if difference := self._compare(printed, shown):
+                return difference
+        return None
+
     def _is_about_files(self, words: list[str]) -> bool:
         """Tell whether a command concerns what the page has had saved."""
         if words[0] == "pytest":
@@ -214,10 +230,10 @@ class Reader:
             return [sys.executable, *arguments]
         return [str(Path(sys.executable).parent / program), *arguments]
 
-    def _call(self, command: list[str]) -> str:
+    def _call(self, command: list[str], cwd: Path | None = None) -> str:
         outcome = subprocess.run(
             command,
-            cwd=self._folder,
+            cwd=cwd or self._folder,
             env=quiet_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -260,6 +276,22 @@ class Terminal:
         self._process.wait(BLOCK_SECONDS)
         self._thread.join()
         self._process.stdout.close()
+
+
+async def in_time(block: Coroutine[Any, Any, None]) -> None:
+    """Await a block, and give it up by the clock on the wall: some move asyncio's."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    timer = Timer(BLOCK_SECONDS, loop.call_soon_threadsafe, [task.cancel])
+    timer.start()
+    try:
+        await block
+    except asyncio.CancelledError:
+        msg = f"a block has not ended after {BLOCK_SECONDS} seconds"
+        raise TimeoutError(msg) from None
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 def quiet_environment() -> dict[str, str]:
