@@ -15,16 +15,18 @@ DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 
 
+def read(path: Path, reader: Reader) -> None:
+    """Try all blocks of a page."""
+    for example in parse(path, reader.evaluate).examples():
+        example.evaluate()
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_page(page, make_reader):
     """The blocks of a page run in their order and print what is shown below them."""
     path = DOCS / page
-    reader: Reader = make_reader(path.read_text())
-    document = parse(path, reader.evaluate)
-    document.namespace = vars(reader.module)
 
-    for example in document.examples():
-        example.evaluate()
+    read(path, make_reader(path.read_text()))
 
 
 def test_errors():
@@ -54,7 +56,44 @@ class TestParse:
     def test_unknown_language(self, tmp_path: Path):
         """A block in a language that nobody reads is a slip of the pen."""
         page = tmp_path / "page.md"
-        page.write_text("```pyhton\nprint(1)\n```\n")
+        page.write_text("```snake\nprint(1)\n```\n")
 
-        with pytest.raises(ValueError, match=r"page.md:1: a block in 'pyhton'"):
+        with pytest.raises(ValueError, match=r"page.md:1: a block in 'snake'"):
             parse(page)
+
+
+class TestReader:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "```python\nprint(1)\n```\n\n```text\n2\n```\n",
+            "```python\nprint(1)\n```\n",
+            "```text\nnothing prints this\n```\n",
+            '```python title="a.py"\nprint(1)\n```\n```shell\npython a.py\n```\n',
+            "```shell\nrm everything\n```\n",
+            "```shell\ndiator outbox nosuch\n```\n",
+            "```shell\npip install diator[nosuch]\n```\n",
+            "```console\n$ python -c 'print(1)'\n2\n```\n",
+        ],
+    )
+    def test_untrue(self, text, make_reader, tmp_path: Path):
+        """A page that shows what does not happen is not believed."""
+        page = tmp_path / "page.md"
+        page.write_text(text)
+        reader = make_reader(text)
+
+        with pytest.raises(AssertionError):
+            read(page, reader)
+
+    def test_true(self, make_reader, tmp_path: Path):
+        """What is saved and run, and goes on in another terminal, is compared."""
+        text = (
+            '```python title="a.py"\nprint(1)\nprint(2)\n```\n\n'
+            "```shell\npython a.py\n```\n\n```text\n1\n2\n```\n\n"
+            '```shell title="other"\npython a.py\n```\n\n```text\n1\n```\n\n'
+            'Later:\n\n```text title="other"\n2\n```\n'
+        )
+        page = tmp_path / "page.md"
+        page.write_text(text)
+
+        read(page, make_reader(text))

@@ -42,9 +42,7 @@ def test_section(heading, make_reader):
     """The blocks of a section print what is shown below them."""
     shown = "\n".join(each.parsed.source for each in SECTIONS[heading])
     reader = make_reader(shown)
-    document = parse(README, reader.evaluate)
-    document.namespace = vars(reader.module)
-    sections = read_sections(document)
+    sections = read_sections(parse(README, reader.evaluate))
 
     for example in sections[FIRST]:
         example.evaluate()
