@@ -666,6 +666,63 @@ class TestMembers:
         assert received[-1].attempt == 1  # it was not taken for one that was left
 
 
+class TestRefusalInTheMiddle:
+    async def test_same_key(self, partitioned, redis_client):
+        """Nothing is written after a refused message with the same key."""
+        odd = make_message(1, key="a", headers={f"{n}": "" for n in range(4_000)})
+        messages = [
+            *(make_message(0, key="a"), odd, make_message(2, key="a")),
+            *(make_message(3, key="b"), make_message(4, key="b"), make_message(5)),
+        ]
+
+        first, refused, held_back, *others = await partitioned.publish(messages)
+
+        assert (first, *others) == (None,) * 4
+        assert isinstance(refused, ResponseError)
+        assert isinstance(held_back, ConnectionError)
+        assert "same key was refused" in str(held_back)
+        async with partitioned.subscribe([EVENTS], group="g") as owner:
+            received = await receive(owner, 4)
+        assert sorted(numbers(received)) == [0, 3, 4, 5]
+
+    async def test_wrong_type(self, partitioned, redis_client):
+        """A stream that is none refuses the first of each key, and holds the rest."""
+        number = partition_of(b"a", PARTITIONS)
+        await redis_client.set(f"diator:events:{number}", "no stream")
+
+        outcomes = await partitioned.publish(make_messages(3, key="a"))
+
+        assert [type(each) for each in outcomes] == [
+            *(ResponseError, ConnectionError, ConnectionError)
+        ]
+
+    async def test_out_of_memory(self, own_redis):
+        """A Redis without memory writes none of them, and is to blame itself."""
+        async with (
+            Redis.from_url(own_redis.url) as client,
+            open_broker(own_redis.url, partitions={EVENTS: 1}) as broker,
+        ):
+            await client.config_set("maxmemory", "1")
+
+            outcomes = await broker.publish(make_messages(3, key="a"))
+
+            assert [type(each) for each in outcomes] == [ConnectionError] * 3
+            assert await client.exists("diator:events:0") == 0
+
+    async def test_lost_answer(self, proxy):
+        """Where there is no answer, each may have been written."""
+        async with open_broker(
+            proxy.url, partitions={EVENTS: 1}, timeout=SOON
+        ) as broker:
+            await broker.publish(make_messages(2, key="a"))
+            proxy.swallows_answers = True
+
+            outcomes = await broker.publish(make_messages(2, key="a"))
+
+        assert all(isinstance(each, OSError) for each in outcomes)
+        assert all("may have been sent" in str(each) for each in outcomes)
+
+
 class TestAnswersThatCameToNobody:
     async def test_taken_up(self, partitioned, redis_client):
         """What Redis gave to a connection that is gone comes before what is newer."""

@@ -115,6 +115,7 @@ LEAVES = [
     "diator.events.message_brokers.redis_connections",
     "diator.events.message_brokers.redis_pubsub",
     "diator.events.message_brokers.redis_streams",
+    "diator.events.message_brokers.redis_streams_appending",
     "diator.events.message_brokers.redis_streams_competing",
     "diator.events.message_brokers.redis_streams_dead_letters",
     "diator.events.message_brokers.redis_streams_entries",

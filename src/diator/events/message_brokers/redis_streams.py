@@ -19,9 +19,12 @@ from diator.events.message_brokers.redis_connections import (
     exchange,
     make_client,
     nothing_written,
-    outcome_of,
     pack,
     without_frames,
+)
+from diator.events.message_brokers.redis_streams_appending import (
+    Appending,
+    AppendingBatch,
 )
 from diator.events.message_brokers.redis_streams_competing import CompetingSubscription
 from diator.events.message_brokers.redis_streams_dead_letters import (
@@ -30,8 +33,8 @@ from diator.events.message_brokers.redis_streams_dead_letters import (
 )
 from diator.events.message_brokers.redis_streams_entries import (
     StreamNames,
-    adding,
     check_name,
+    to_appending,
 )
 from diator.events.message_brokers.redis_streams_ordered import (
     OWNER,
@@ -174,22 +177,23 @@ class RedisStreamsBroker:
             it is about this message; where Redis is out of reach, or would take no
             other message either, a `ConnectionError` or `TimeoutError` that says
             whether the message may have been sent. What comes after a message with the
-            same key that is not even sent is not sent either.
+            same key that is not even sent is not sent either; in topics with
+            partitions, nor is it written after one that Redis refuses.
 
         """
-        commands: list[bytes] = []
+        appendings: list[Appending] = []
         refusals: list[tuple[int, Exception]] = []
         held_back = HeldBackKeys()
         for place, message in enumerate(messages):
             try:
                 held_back.check(message)
-                commands.append(adding(message, self._names))
+                appendings.append(to_appending(message, self._names))
             except (ConfigurationError, ConnectionError, EncodingError) as error:
                 held_back.add(message)
                 refusals.append((place, without_frames(error)))
         outcomes: list[Exception | None] = []
-        if commands:
-            outcomes += await self._batchers.of_this_loop().send(commands)
+        if appendings:
+            outcomes += await self._batchers.of_this_loop().send(appendings)
         for place, refusal in refusals:
             outcomes.insert(place, refusal)
         return outcomes
@@ -292,24 +296,25 @@ class RedisStreamsBroker:
             read.update(dict.fromkeys(streams, topic))
         return read
 
-    async def _send(self, commands: Sequence[bytes], deadline: float) -> Outcomes:
+    async def _send(self, appendings: Sequence[Appending], deadline: float) -> Outcomes:
         if self._require_durable and not self._is_known_durable:
             try:
                 await self.check()
             except (ConfigurationError, ConnectionError) as error:
-                return [nothing_written(error)] * len(commands)
+                return [nothing_written(error)] * len(appendings)
+        batch = AppendingBatch(appendings)
         pool = self._client.connection_pool
         waiting: list[bytes] = []
         if self._replicas:
             seconds = deadline - asyncio.get_running_loop().time()
             milliseconds = max(1, int(seconds * WAIT_SHARE * 1_000))
             waiting = [pack(b"WAIT", to_bytes(self._replicas), to_bytes(milliseconds))]
-        replies = await exchange(pool, [*commands, *waiting], deadline, self._timeout)
-        outcomes = [outcome_of(reply) for reply in replies]
+        replies = await exchange(
+            pool, [*batch.commands, *waiting], deadline, self._timeout
+        )
+        outcomes = batch.outcomes(replies)
         if waiting:
-            confirmed = replies[-1]
-            outcomes.pop()
-            doubt = self._doubt(confirmed)
+            doubt = self._doubt(replies[-1])
             if doubt is not None:
                 return [doubt if outcome is None else outcome for outcome in outcomes]
         return outcomes

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from diator.events.message_brokers.encoding import encode
 from diator.events.message_brokers.protocol import Message
-from diator.events.message_brokers.redis_connections import pack
+from diator.events.message_brokers.redis_streams_appending import Appending
 from diator.events.message_brokers.subscription import Delivery
 from diator.exceptions import ConfigurationError, EncodingError
 
@@ -114,9 +114,9 @@ def check_name(kind: str, name: Any) -> str:
     return name
 
 
-def adding(message: Message, names: StreamNames) -> bytes:
+def to_appending(message: Message, names: StreamNames) -> Appending:
     """
-    Make the command that appends a message to its stream.
+    Make of a message what is appended to its stream.
 
     The fields are `id`, `type` and `name`, as in the body; `key`, if there is one; one
     with the name `h:<name>` for each header; and `body`.
@@ -128,21 +128,23 @@ def adding(message: Message, names: StreamNames) -> bytes:
     """
     message_id = str(message.message_id)
     try:
-        command = [
-            *(b"XADD", names.one_of(message.topic, message.key, message_id), b"*"),
+        stream = names.one_of(message.topic, message.key, message_id)
+        fields = [
             *(b"id", message_id.encode()),
             *(b"type", message.message_type.encode()),
             *(b"name", message.message_name.encode()),
         ]
-        if message.key is not None:
-            command += (b"key", message.key.encode())
+        key = None if message.key is None else message.key.encode()
+        if key is not None:
+            fields += (b"key", key)
         for name, value in message.headers.items():
-            command += (HEADER + name.encode(), value.encode())
+            fields += (HEADER + name.encode(), value.encode())
     except UnicodeEncodeError as error:
         msg = f"{message.message_name}: its key or headers are no text: {error}"
         raise EncodingError(msg) from error
-    command += (b"body", encode(message))
-    return pack(*command)
+    fields += (b"body", encode(message))
+    # Without partitions there is no order that those who receive it could keep.
+    return Appending(stream, key if message.topic in names.partitions else None, fields)
 
 
 def to_delivery(
