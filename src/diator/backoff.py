@@ -10,6 +10,8 @@ from diator.exceptions import ConfigurationError
 # So that no power of two gets too large to count with.
 MAX_DOUBLINGS = 64
 
+MAX_SECONDS = 366 * 86_400.0  # What is longer, no calendar could hold at some point.
+
 
 @dataclass(frozen=True, kw_only=True)
 class Backoff:
@@ -24,7 +26,8 @@ class Backoff:
         longest: How many seconds at most, however often it failed.
 
     Raises:
-        ConfigurationError: They are not above 0, or the longest is the shorter one.
+        ConfigurationError: They are not above 0, or the longest is the shorter one, or
+            more than a year.
 
     """
 
@@ -32,7 +35,7 @@ class Backoff:
     longest: float = 30.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.first <= self.longest:
+        if not 0 < self.first <= self.longest <= MAX_SECONDS:
             msg = f"a backoff cannot begin with {self.first} s and end with "
             msg += f"{self.longest} s"
             raise ConfigurationError(msg)

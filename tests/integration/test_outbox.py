@@ -16,6 +16,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from diator import Mediator
+from diator.backoff import Backoff
 from diator.messages.received import Received, handling
 from diator.middlewares.inbox import InboxMiddleware
 from diator.middlewares.transaction import TransactionMiddleware
@@ -88,10 +89,6 @@ class LedgerBroker:
         return results
 
 
-def at_once(attempts):
-    return -1.0
-
-
 async def add(outbox, *told):
     await add_events(outbox, *(Counted(key=key, number=number) for key, number in told))
 
@@ -146,9 +143,15 @@ class TestRelay:
         """What is refused holds back its key, is given up, and can be replayed."""
         broker = LedgerBroker()
         broker.refused = {("a", 1)}
+        an_hour = Backoff(first=3600.0, longest=3600.0)
         await add(outbox, ("a", 0), ("a", 1), ("a", 2), ("b", 0))
 
-        await relay_all(outbox, broker, retry_delay=lambda _: 3600.0, max_attempts=2)
+        await relay_all(
+            outbox,
+            broker,
+            backoff=Backoff(first=3600.0, longest=3600.0),
+            max_attempts=2,
+        )
         before = set(broker.published)
         async with outbox.engine.begin() as connection:
             await connection.execute(tables.outbox.update().values(available_at=None))

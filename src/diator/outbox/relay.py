@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from diator.backoff import Backoff
-from diator.events.message_brokers.protocol import Message
-from diator.exceptions import ConfigurationError, InUseError
+from diator.events.message_brokers.protocol import Checkable, Message
+from diator.exceptions import ConfigurationError, EncodingError, InUseError
 from diator.logger import get_logger
 from diator.outbox.batch import Batches, Failure, Outcome
 from diator.outbox.postgresql import LockedBuckets
 from diator.outbox.sqlite import Lease, uninterrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
     from typing import Self
 
@@ -29,30 +28,14 @@ if TYPE_CHECKING:
 PUBLISH_SECONDS = 30.0
 """After how long a broker that does not answer counts as out of order."""
 
-OUTAGES = (OSError, ConfigurationError)
-"""
-Why a broker may take nothing, whatever the message is.
-
-Of these, `ConnectionError` and `TimeoutError` end by themselves, and a setting is
-mended by somebody. Any other reason is taken for one that lies in the message.
-"""
+LASTING = (ConfigurationError, EncodingError)
+"""Why a broker refuses a message for good, such as a topic that it has no name for."""
 
 RETRYING = Backoff(first=1.0, longest=300.0)
 """How long a message waits that was refused: it may be somebody who mends it."""
 
 RECOVERING = Backoff(first=0.1, longest=15.0)
 """How long a relay waits for a database or a broker that is away."""
-
-
-def retry_delay(attempts: int) -> float:
-    """
-    Give the seconds until a message is tried again: from about 1 to 5 minutes.
-
-    Args:
-        attempts: How often it has failed.
-
-    """
-    return RETRYING.delay(attempts)
 
 
 class Relay:
@@ -63,9 +46,11 @@ class Relay:
     one is, and the others stand by. A message that is published is deleted; if the
     relay is killed in between, it is published again. One that the broker refuses is
     tried again later, and holds back those with the same key; in the end it is given
-    up, see `OutboxDeadLetters`. What is not taken because the broker cannot be reached,
-    or is set up wrongly, waits for as long as that lasts: it does not count as an
-    attempt.
+    up, see `OutboxDeadLetters`, and so it is at once where no attempt will change
+    anything. What is not taken because the broker cannot be reached, or is set up
+    wrongly, waits for as long as that lasts: it does not count as an attempt. A message
+    that takes too long though it goes alone, and though the broker answers its `check`
+    right afterwards, counts as refused.
 
     `async with relay:` publishes in the background, and finishes at its end what it has
     begun. A process of its own awaits `run()`.
@@ -79,8 +64,8 @@ class Relay:
         poll_seconds: After how long it looks for messages that other processes have
             written; those of this one wake it.
         max_attempts: How often it is tried to publish a message.
-        retry_delay: Gives the seconds until a message is tried again, from how often
-            it has failed. Where it fails itself, the usual delay is taken.
+        backoff: How long a message waits that was refused: from about 1 second to 5
+            minutes, if left out, since it may be somebody who mends it.
 
     Raises:
         ConfigurationError: One of the arguments cannot work, or the database is in
@@ -96,7 +81,7 @@ class Relay:
         batch_size: int = 500,
         poll_seconds: float = 1.0,
         max_attempts: int = 10,
-        retry_delay: Callable[[int], float] = retry_delay,
+        backoff: Backoff = RETRYING,
     ) -> None:
         _check_positive(batch_size=batch_size, max_attempts=max_attempts)
         if not poll_seconds > 0:
@@ -106,7 +91,7 @@ class Relay:
         self._broker = broker
         self._poll_seconds = poll_seconds
         self._max_attempts = max_attempts
-        self._retry_delay = retry_delay
+        self._backoff = backoff
         dialect = outbox.engine.dialect.name
         sharing = Lease if dialect == "sqlite" else LockedBuckets
         self._batches = Batches(outbox.tables, batch_size, dialect)
@@ -226,6 +211,12 @@ class Relay:
     async def _publish(self, rows: Sequence[Any]) -> Outcome:
         """Publish the messages of rows, and tell those refused from an outage."""
         results = await self._results([_message(row) for row in rows])
+        # Smaller a batch cannot get: either nothing goes through, or just this one not.
+        is_too_slow = (
+            len(rows) == 1
+            and isinstance(results[0], TimeoutError)
+            and await self._is_answered()
+        )
         if any(isinstance(result, TimeoutError) for result in results):
             self._batches.shrink(len(rows))
         else:
@@ -238,7 +229,7 @@ class Relay:
             if error is None:
                 published.append(row.seq)
                 continue
-            if isinstance(error, OUTAGES):
+            if isinstance(error, OSError) and not is_too_slow:
                 outage = outage or _outage(error)
             elif row.key not in held_back:
                 failures.append(self._failure(row, error))
@@ -250,6 +241,9 @@ class Relay:
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
                 results = list(await self._broker.publish(messages))
+        except ConfigurationError as error:
+            # Raised, and so about the broker: somebody will mend it.
+            return [ConnectionError(str(error))] * len(messages)
         except Exception as error:  # noqa: BLE001  # a broker of anybody's may raise anything
             return [error] * len(messages)
         if len(results) != len(messages):
@@ -259,10 +253,21 @@ class Relay:
             return [ValueError(told)] * len(messages)
         return results
 
+    async def _is_answered(self) -> bool:
+        """Find out whether the broker answers, if there is a way."""
+        if not isinstance(self._broker, Checkable):
+            return False
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                await self._broker.check()
+        except Exception:  # noqa: BLE001  # a broker of anybody's may raise anything
+            return False
+        return True
+
     def _failure(self, row: Any, error: Exception) -> Failure:
         attempts = row.attempts + 1
-        if attempts < self._max_attempts:
-            return Failure(row, error, self._delay(attempts))
+        if attempts < self._max_attempts and not isinstance(error, LASTING):
+            return Failure(row, error, self._backoff.delay(attempts))
         _log(
             "message given up",
             message_name=row.message_name,
@@ -271,16 +276,6 @@ class Relay:
             exc_info=error,
         )
         return Failure(row, error, None)
-
-    def _delay(self, attempts: int) -> float:
-        try:
-            delay = self._retry_delay(attempts)
-            # As it will be used, once others have been published.
-            _ = datetime.now(UTC) + timedelta(seconds=delay)
-        except Exception as error:  # noqa: BLE001  # a function of anybody's may raise anything
-            _log("retry_delay failed", attempts=attempts, exc_info=error)
-            return retry_delay(attempts)
-        return delay
 
 
 def _log(event: str, **fields: Any) -> None:

@@ -12,14 +12,15 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import StaticPool
 
+from diator.backoff import Backoff
 from diator.events.message_brokers.encoding import encode
-from diator.exceptions import ConfigurationError, InUseError
+from diator.exceptions import ConfigurationError, EncodingError, InUseError
 from diator.messages.headers import sending_headers
 from diator.outbox import batch as batch_module
 from diator.outbox import relay as relay_module
 from diator.outbox import sqlite as sqlite_module
 from diator.outbox.dead_letters import OutboxDeadLetters
-from diator.outbox.relay import Relay, retry_delay
+from diator.outbox.relay import RETRYING, Relay
 from tests.unit.outbox.parts import (
     Moved,
     RecordingBroker,
@@ -40,12 +41,8 @@ def broker():
     return RecordingBroker()
 
 
-def at_once(attempts):
-    return -1.0
-
-
-def never(attempts):
-    return 3600.0
+AT_ONCE = Backoff(first=1e-9, longest=1e-9)
+NEVER = Backoff(first=3600.0, longest=3600.0)
 
 
 class Watched(asyncio.Event):
@@ -209,7 +206,7 @@ class TestRefusal:
         broker.refused = {"second": ValueError("no\0pe \udc80")}
         await commit(outbox, *moved("first", "second", "third"))
 
-        await relay_all(outbox, broker, retry_delay=never)
+        await relay_all(outbox, broker, backoff=NEVER)
 
         [row] = await waiting(outbox)
         assert broker.names == ["first", "third"]
@@ -222,10 +219,10 @@ class TestRefusal:
         await commit(
             outbox, *moved("a 1", "a 2", "a 3", key="a"), *moved("b 1", key="b")
         )
-        await relay_all(outbox, broker, retry_delay=never)
+        await relay_all(outbox, broker, backoff=NEVER)
         await commit(outbox, *moved("a 4", key="a"), *moved("b 2", key="b"))
 
-        await relay_all(outbox, broker, retry_delay=never)
+        await relay_all(outbox, broker, backoff=NEVER)
 
         assert broker.names == ["a 1", "b 1", "b 2"]
         assert [row.attempts for row in await waiting(outbox)] == [1, 0, 0]
@@ -234,7 +231,7 @@ class TestRefusal:
         """In the end all are published in their order."""
         broker.refused = {"a 2": ValueError()}
         await commit(outbox, *moved("a 1", "a 2", "a 3", "a 4", key="a"))
-        relay = Relay(outbox, broker, retry_delay=at_once)
+        relay = Relay(outbox, broker, backoff=AT_ONCE)
         await relay_once(relay)
         await relay_once(relay)
         [failed, *_] = await waiting(outbox)
@@ -251,7 +248,7 @@ class TestRefusal:
         """What was refused goes again without its followers, others with theirs."""
         broker.refused = {"a 1": ValueError()}
         await commit(outbox, *moved("a 1", "a 2", key="a"))
-        relay = Relay(outbox, broker, retry_delay=at_once)
+        relay = Relay(outbox, broker, backoff=AT_ONCE)
         await relay_once(relay)
         await commit(outbox, *moved("b 1", "b 2", key="b"))
         broker.refused = {}
@@ -266,7 +263,7 @@ class TestRefusal:
         broker.refused = {"a 1": ValueError("too odd")}
         await commit(outbox, *moved("a 1", "a 2", key="a"))
 
-        await relay_all(outbox, broker, retry_delay=at_once, max_attempts=3)
+        await relay_all(outbox, broker, backoff=AT_ONCE, max_attempts=3)
 
         [letter] = await OutboxDeadLetters(outbox).list()
         assert broker.names == ["a 2"]
@@ -274,24 +271,17 @@ class TestRefusal:
         assert (letter.attempts, letter.cause) == (3, "ValueError: too odd")
         assert await names_waiting(outbox) == []
 
-    @pytest.mark.parametrize("delay", [float("nan"), float("inf"), "soon", None])
-    async def test_delay_that_cannot_work(self, outbox, broker, delay, caplog):
-        """A delay that fails is logged, and what was published stays published."""
-        broker.refused = {"first": ValueError()}
-        await commit(outbox, *moved("first", "second"))
+    @pytest.mark.parametrize("error", [ConfigurationError("no"), EncodingError("no")])
+    async def test_lasting(self, outbox, broker, error):
+        """What no attempt will change is put aside at once, and its key goes on."""
+        broker.refused = {"a 1": error}
+        await commit(outbox, *moved("a 1", "a 2", key="a"))
 
-        def delay_of(attempts):
-            if delay is None:
-                raise LookupError
-            return delay
+        await relay_all(outbox, broker)
 
-        with caplog.at_level(logging.ERROR, "diator"):
-            await relay_all(outbox, broker, retry_delay=delay_of)
-
-        [row] = await waiting(outbox)
-        assert broker.names == ["second"]
-        assert (row.attempts, row.last_error) == (1, "ValueError: ")
-        assert "retry_delay failed" in caplog.text
+        [letter] = await OutboxDeadLetters(outbox).list()
+        assert (letter.attempts, letter.cause) == (1, f"{type(error).__name__}: no")
+        assert broker.names == ["a 2"]
 
     async def test_log_that_fails(self, outbox, broker, monkeypatch):
         """Nor does a log that fails keep it from being noted."""
@@ -313,7 +303,7 @@ class TestRefusal:
         broker.refused = {"first": ValueError(), "second": ValueError()}
         await commit(outbox, *moved("first", "second", "third"))
 
-        await relay_all(outbox, broker, retry_delay=never)
+        await relay_all(outbox, broker, backoff=NEVER)
 
         assert broker.names == ["third"]
         assert [row.attempts for row in await waiting(outbox)] == [1, 1]
@@ -347,10 +337,25 @@ class BrokenBroker:
         return []
 
 
+class NarrowBroker(RecordingBroker):
+    """Takes too long for large messages, and can be asked whether it is there."""
+
+    is_away = False
+
+    async def publish(self, messages, /):
+        if any(json.loads(bytes(each.payload))["name"] == "large" for each in messages):
+            return [TimeoutError("slow")] * len(messages)
+        return await super().publish(messages)
+
+    async def check(self):
+        if self.is_away:
+            raise ConnectionError
+
+
 class TestOutage:
     @pytest.mark.parametrize(
         "error",
-        [ConnectionError("down"), TimeoutError("slow"), ConfigurationError("wrong")],
+        [ConnectionError("down"), TimeoutError("slow")],
     )
     async def test_no_attempt(self, outbox, broker, error):
         """Where the broker cannot be reached, nothing counts as an attempt."""
@@ -363,12 +368,41 @@ class TestOutage:
         assert [row.attempts for row in await waiting(outbox)] == [0, 0]
         assert await names_waiting(outbox) == ["first", "second"]
 
-    async def test_raised(self, outbox):
+    @pytest.mark.parametrize("error", [ConnectionError, ConfigurationError])
+    async def test_raised(self, outbox, error):
         """It may also be raised by a broker that does not know better."""
         await commit(outbox, *moved("it"))
 
         with pytest.raises(ConnectionError, match="down"):
-            await relay_all(outbox, BrokenBroker(error=ConnectionError("down")))
+            await relay_all(outbox, BrokenBroker(error=error("down")))
+
+        assert [row.attempts for row in await waiting(outbox)] == [0]
+
+    async def test_too_slow_alone(self, outbox):
+        """One that takes too long alone is refused, if the broker answers a check."""
+        broker = NarrowBroker()
+        await commit(outbox, *moved("large", "small"))
+
+        relay = Relay(outbox, broker, backoff=AT_ONCE, max_attempts=2)
+        for _ in range(6):
+            with suppress(ConnectionError):
+                await relay_once(relay)
+
+        [letter] = await OutboxDeadLetters(outbox).list()
+        assert (letter.attempts, letter.cause) == (2, "TimeoutError: slow")
+        assert json.loads(letter.body)["name"] == "large"
+        assert broker.names == ["small"]
+
+    async def test_too_slow_while_away(self, outbox):
+        """It is not, where the check fails, too."""
+        broker = NarrowBroker()
+        broker.is_away = True
+        await commit(outbox, *moved("large"))
+
+        with pytest.raises(ConnectionError, match="slow"):
+            await relay_all(outbox, broker)
+
+        assert [row.attempts for row in await waiting(outbox)] == [0]
 
     async def test_silence(self, outbox, monkeypatch):
         """A broker that never answers is out of order."""
@@ -392,7 +426,7 @@ class TestOutage:
         await commit(outbox, *moved("first", "second", "third", "fourth"))
 
         with pytest.raises(ConnectionError, match="cannot be reached: lost"):
-            await relay_all(outbox, broker, retry_delay=never)
+            await relay_all(outbox, broker, backoff=NEVER)
 
         assert broker.names == ["first", "second"]
         assert await names_waiting(outbox) == ["third", "fourth"]
@@ -406,7 +440,7 @@ class TestOutage:
 
         for _ in range(3):
             with pytest.raises(ConnectionError, match="lost"):
-                await relay_all(outbox, broker, retry_delay=at_once, max_attempts=2)
+                await relay_all(outbox, broker, backoff=AT_ONCE, max_attempts=2)
 
         [letter] = await OutboxDeadLetters(outbox).list()
         assert json.loads(letter.body)["name"] == "first"
@@ -431,7 +465,7 @@ class TestOutage:
         """A broker that breaks its promises has taken nothing."""
         await commit(outbox, *moved("first", "second"))
 
-        await relay_all(outbox, BrokenBroker(error=error), retry_delay=never)
+        await relay_all(outbox, BrokenBroker(error=error), backoff=NEVER)
 
         told = "0 results for 2 messages" if error is None else "LookupError: anything"
         assert all(told in row.last_error for row in await waiting(outbox))
@@ -686,13 +720,13 @@ class TestCancellation:
             steps += 1
 
 
-class TestRetryDelay:
+class TestBackoff:
     def test_growth(self):
         """It grows from a second to five minutes, and differs for each who waits."""
-        assert 0.5 <= retry_delay(1) <= 1
-        assert 4 <= retry_delay(4) <= 8
-        assert 150 <= retry_delay(10_000) <= 300
-        assert len({retry_delay(4) for _ in range(10)}) > 1
+        assert 0.5 <= RETRYING.delay(1) <= 1
+        assert 4 <= RETRYING.delay(4) <= 8
+        assert 150 <= RETRYING.delay(10_000) <= 300
+        assert len({RETRYING.delay(4) for _ in range(10)}) > 1
 
 
 class TestSettings:

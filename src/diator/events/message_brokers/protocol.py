@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
 import msgspec
@@ -64,7 +64,18 @@ class MessageBroker(Protocol):
             messages: What to publish, in this order.
 
         Returns:
-            None for each message that the broker has taken, else the reason.
+            None for each message that the broker has taken, else the reason: a
+            `ConnectionError` or `TimeoutError` where it is none of the message's; a
+            `ConfigurationError` or `EncodingError` where the message can never be
+            taken.
 
         """
         ...
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A message broker that can be asked whether it is there."""
+
+    async def check(self) -> None:
+        """Find out whether the broker answers, and raise anything if not."""

@@ -21,7 +21,8 @@ while at <= #ARGV do
     refused[key] = true
     replies[number] = redis.error_reply('ERR it has too many headers')
   else
-    local reply = redis.pcall('XADD', KEYS[1], '*', unpack(ARGV, at + 2, at + 1 + count))
+    local last = at + 1 + count
+    local reply = redis.pcall('XADD', KEYS[1], '*', unpack(ARGV, at + 2, last))
     if type(reply) == 'table' and reply.err then refused[key] = true end
     replies[number] = reply
   end
