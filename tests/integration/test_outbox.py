@@ -149,7 +149,7 @@ class TestRelay:
         await relay_all(
             outbox,
             broker,
-            backoff=Backoff(first=3600.0, longest=3600.0),
+            backoff=an_hour,
             max_attempts=2,
         )
         before = set(broker.published)

@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 
 from diator.events.message_brokers import redis_streams_competing as competing_module
 from diator.events.message_brokers import redis_streams_ordered as ordered_module
+from diator.events.message_brokers import redis_streams_ownership as ownership_module
 from diator.events.message_brokers import redis_streams_trimming as trimming_module
 from diator.events.message_brokers.protocol import EVENTS, Message
 from diator.events.message_brokers.redis_streams import RedisStreamsBroker
@@ -548,6 +549,8 @@ class TestMembers:
                 broker.subscribe([EVENTS], group="g") as other,
             ):
                 [first] = await receive(crashed, 1)
+                for key in await redis_client.keys("*:owner:*"):
+                    await redis_client.delete(key)
                 [second] = await receive(other, 1)
 
         assert (first.attempt, second.attempt) == (1, 2)
@@ -721,6 +724,56 @@ class TestRefusalInTheMiddle:
 
         assert all(isinstance(each, OSError) for each in outcomes)
         assert all("may have been sent" in str(each) for each in outcomes)
+
+
+class TestOwnership:
+    async def test_second_owner_waits(self, partitioned, caplog, monkeypatch):
+        """Nobody reads a partition that is another's, until that has ended."""
+        monkeypatch.setattr(ownership_module, "OWNED_SECONDS", SOON)
+        async with partitioned.subscribe([EVENTS], group="g") as second:
+            async with partitioned.subscribe([EVENTS], group="g") as first:
+                await partitioned.publish(make_messages(3, key="a"))
+                held = await receive(first, 2)
+                with (
+                    caplog.at_level(logging.WARNING, "diator"),
+                    pytest.raises(TimeoutError),
+                ):
+                    async with asyncio.timeout(3 * SOON):
+                        await second.receive(3)
+                assert caplog.text.count("partition is another member's") == 1
+                assert all(first.begin(each) for each in held)
+            assert numbers(await receive(second, 3)) == [0, 1, 2]
+
+    async def test_paused_owner(self, partitioned, caplog, monkeypatch):
+        """An owner that was away for too long begins nothing that it had read."""
+        monkeypatch.setattr(ownership_module, "OWNED_SECONDS", SOON)
+        async with partitioned.subscribe([EVENTS], group="g") as paused:
+            await partitioned.publish(make_messages(3, key="a"))
+            begun, *waiting = await receive(paused, 3)
+            assert paused.begin(begun)
+            time.sleep(1.5 * SOON)  # noqa: ASYNC251  # as a stopped process would
+            async with partitioned.subscribe([EVENTS], group="g") as other:
+                assert numbers(await receive(other, 3)) == [0, 1, 2]
+
+                assert not any(paused.begin(each) for each in [begun, *waiting])
+            assert numbers(await receive(paused, 3)) == [0, 1, 2]
+            assert not any(paused.begin(each) for each in waiting)
+
+    async def test_taken(self, partitioned, redis_client, caplog, monkeypatch):
+        """An owner whose key is another's says so, and begins nothing more."""
+        monkeypatch.setattr(ownership_module, "OWNED_SECONDS", SOON)
+        async with partitioned.subscribe([EVENTS], group="g") as owner:
+            await partitioned.publish(make_messages(1, key="a"))
+            [delivery] = await receive(owner, 1)
+            with caplog.at_level(logging.ERROR, "diator"):
+                for key in await redis_client.keys("*:owner:g"):
+                    await redis_client.set(key, "another", px=200)
+                async with asyncio.timeout(PATIENCE):
+                    while "was taken by another" not in caplog.text:  # noqa: ASYNC110  # a log sets no event
+                        await asyncio.sleep(0.01)
+
+            assert not owner.begin(delivery)
+            assert numbers(await receive(owner, 1)) == [0]
 
 
 class TestAnswersThatCameToNobody:
@@ -908,7 +961,8 @@ class TestLoss:
             with caplog.at_level(logging.WARNING, "diator"):
                 if command == "xgroup":
                     for stream in await redis_client.keys("diator:events*"):
-                        await redis_client.xgroup_destroy(stream, "g")
+                        if b":owner:" not in stream:
+                            await redis_client.xgroup_destroy(stream, "g")
                 elif command == "del":
                     streams = await redis_client.keys("diator:events*")
                     await redis_client.delete(*streams)

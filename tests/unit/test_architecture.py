@@ -120,6 +120,7 @@ LEAVES = [
     "diator.events.message_brokers.redis_streams_dead_letters",
     "diator.events.message_brokers.redis_streams_entries",
     "diator.events.message_brokers.redis_streams_ordered",
+    "diator.events.message_brokers.redis_streams_ownership",
     "diator.events.message_brokers.redis_streams_subscription",
     "diator.events.message_brokers.redis_streams_trimming",
     "diator.logger",

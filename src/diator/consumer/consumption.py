@@ -289,6 +289,11 @@ class Consumption:
             self._start()
 
     async def _try(self, held: Held) -> None:
+        if not self._subscription.begin(held.delivery):
+            held.is_decided = True
+            self._log("warning", "message left to another member", held)
+            self._let_go([held])
+            return
         if held.attempt > self._settings.max_attempts:
             cause = (
                 f"tried {held.attempt - 1} times without an end, as by a process that "

@@ -32,6 +32,7 @@ class FakeBroker:
         failures: What the next calls of a method raise.
         counts: How often what was delivered was tried.
         is_away: Whether it can be told nothing.
+        taken_away: The ids of what is not this consumer's any more.
         topics: What was subscribed to.
     """
 
@@ -48,6 +49,7 @@ class FakeBroker:
         self.failures: dict[str, list[BaseException]] = {}
         self.counts: dict[int, int] = {}
         self.is_away = False
+        self.taken_away: set[str] = set()
         self.topics: Sequence[str] = ()
         self.group = ""
         self.limits: list[int] = []
@@ -127,6 +129,12 @@ class FakeBroker:
         self.given_back += [each.message_id for each in deliveries]
         self._put_back([each.receipt for each in deliveries])
         await self._tell()
+
+    def begin(self, delivery: Delivery, /) -> bool:
+        if delivery.message_id not in self.taken_away:
+            return True
+        del self.unsettled[delivery.receipt]
+        return False
 
     async def extend(self, deliveries: Sequence[Delivery], /) -> None:
         await self._fail("extend")

@@ -121,6 +121,10 @@ class MemorySubscription:
             if stored is not None:
                 stored.group.put_back([stored])
 
+    def begin(self, delivery: Delivery, /) -> bool:  # noqa: ARG002  # all are
+        """Tell that a message is this member's to handle."""
+        return True
+
     async def extend(self, deliveries: Sequence[Delivery], /) -> None:
         """Do nothing: within a process no member crashes alone, so nothing counts."""
 

@@ -82,6 +82,10 @@ class PubSubSubscription:
     async def nack(self, deliveries: Sequence[Delivery], /) -> None:
         """Do nothing: Redis does not deliver again."""
 
+    def begin(self, delivery: Delivery, /) -> bool:  # noqa: ARG002  # all are
+        """Tell that a message is this member's to handle."""
+        return True
+
     async def extend(self, deliveries: Sequence[Delivery], /) -> None:
         """Do nothing: Redis gives messages to all at once."""
 

@@ -79,9 +79,9 @@ class RedisStreamsBroker:
         partitions: How many partitions topics have, for those that are ordered. Once
             there are messages the number has to stay.
         owned_partitions: The numbers of the partitions that are read here, and by no
-            other member of the same group; all of them, if left out. Nothing keeps two
-            members from reading the same one: stop the old process before the new one
-            starts, or they handle the same messages at once, and in no order.
+            other member of the same group; all of them, if left out. A member that
+            wants those of another waits until that has ended, or 6 seconds after it
+            crashed.
         timeout: After how many seconds a message counts as not taken, and Redis as
             not reachable.
         claim_seconds: After how many seconds a message that was neither acknowledged

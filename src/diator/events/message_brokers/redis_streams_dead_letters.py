@@ -132,7 +132,7 @@ class StreamDeadLetters:
     async def _replay(self, letter_id: bytes, fields: Sequence[bytes]) -> int:
         theirs, _ = _taken_apart(fields)
         # Its partition may be another one by now.
-        values = to_delivery(self._topic, b"", b"", theirs, 1)
+        values = to_delivery(self._topic, Entry(b"", b"", theirs), 1)
         stream = self._names.one_of(self._topic, values.key, values.message_id)
         keys = (b"2", self._stream, stream)
         [number] = await self._ask([(b"EVAL", REPLAY, *keys, letter_id, *theirs)])
@@ -153,7 +153,7 @@ class StreamDeadLetters:
 
     def _letter(self, letter_id: bytes, fields: Sequence[bytes]) -> DeadLetter:
         theirs, ours = _taken_apart(fields)
-        delivery = to_delivery(self._topic, b"", b"", theirs, 1)
+        delivery = to_delivery(self._topic, Entry(b"", b"", theirs), 1)
         milliseconds, _, _ = letter_id.partition(b"-")
         return DeadLetter(
             letter_id=letter_id.decode(),

@@ -28,12 +28,14 @@ class Entry(NamedTuple):
         stream: The stream.
         entry_id: The id that Redis gave it.
         fields: Names and values, as they were found.
+        ownership: In which ownership of the stream it was read, where there are any.
 
     """
 
     stream: bytes
     entry_id: bytes
     fields: Sequence[bytes]
+    ownership: int = 0
 
 
 class StreamNames:
@@ -148,9 +150,12 @@ def to_appending(message: Message, names: StreamNames) -> Appending:
 
 
 def to_delivery(
-    topic: str, stream: bytes, entry_id: bytes, fields: Sequence[bytes], attempt: int
+    topic: str,
+    entry: Entry,
+    attempt: int,
 ) -> Delivery:
     """Make a delivery of an entry, whatever fields it has."""
+    fields = entry.fields
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     get = values.get
     key = get(b"key")
@@ -167,7 +172,7 @@ def to_delivery(
             if name.startswith(HEADER)
         },
         attempt=attempt,
-        receipt=Entry(stream, entry_id, fields),
+        receipt=entry,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from diator.events.message_brokers.redis_streams_dead_letters import Command
 from diator.events.message_brokers.redis_streams_entries import Entry, pairs, position
+from diator.events.message_brokers.redis_streams_ownership import Ownership
 from diator.events.message_brokers.redis_streams_subscription import (
     BLOCK_SECONDS,
     Membership,
@@ -34,10 +35,9 @@ class OrderedSubscription(StreamSubscription):
     left, what was given back, and what Redis gave in answers that were lost. Redis
     tells of those, by the number of pending entries, with everything that it gives.
 
-    Nothing keeps two processes from reading the same partition of a group at the same
-    time, as where a new release begins before the old one has ended. Don't let them:
-    each takes what the other is handling for left behind, so that messages are handled
-    twice, at the same time and in no order, for as long as that lasts.
+    They are owned by a key in Redis that expires, see `Ownership`: another member waits
+    until it does. An owner that was paused for so long begins nothing more of what it
+    had read; but what it was handling may be handled by the next one at the same time.
 
     Args:
         membership: Who reads what.
@@ -47,6 +47,8 @@ class OrderedSubscription(StreamSubscription):
     def __init__(self, membership: Membership) -> None:
         super().__init__(membership)
         self._behind = set(self._streams)
+        self._begun: set[tuple[bytes, bytes]] = set()
+        self._ownership = Ownership(self._ask_once, self._streams, self._group)
         # What was dealt with while Redis was being asked, and may be counted by it.
         self._dealt_with: set[tuple[bytes, bytes]] = set()
 
@@ -67,6 +69,9 @@ class OrderedSubscription(StreamSubscription):
             for each in deliveries
         )
         super()._let_go(by_stream)
+        self._begun -= {
+            (stream, each) for stream in by_stream for each in by_stream[stream]
+        }
         self._behind.update(by_stream)
 
     async def extend(self, deliveries: Sequence[Delivery], /) -> None:
@@ -90,13 +95,48 @@ class OrderedSubscription(StreamSubscription):
                 touched, attempt = held[entry.entry_id]
                 held[entry.entry_id] = (touched, max(attempt, delivery.attempt))
 
+    def begin(self, delivery: Delivery, /) -> bool:
+        """
+        Tell whether a message is still this member's to handle, as it begins to.
+
+        If not, it is forgotten here, and delivered again, to whomever it belongs.
+        """
+        entry: Entry = delivery.receipt
+        is_ours = self._ownership.holds()
+        if is_ours and entry.ownership == self._ownership_number:
+            self._begun.add((entry.stream, entry.entry_id))
+            return True
+        if (entry.stream, entry.entry_id) in self._begun:
+            super()._let_go({entry.stream: [entry.entry_id]})
+            self._begun.discard((entry.stream, entry.entry_id))
+            self._behind.add(entry.stream)
+        return False
+
     async def _leave(self) -> None:
         """Leave everything to the next owner, to whom no attempt counts."""
-        await self._count(
-            (stream, entry_id, attempt - 1)
-            for stream, held in self._held.items()
-            for entry_id, (_, attempt) in held.items()
-        )
+        try:
+            if self._ownership.holds():
+                await self._count(
+                    (stream, entry_id, attempt - 1)
+                    for stream, held in self._held.items()
+                    for entry_id, (_, attempt) in held.items()
+                )
+        finally:
+            await self._ownership.aclose()
+
+    async def _own(self) -> None:
+        """Wait until the partitions are this member's; then all is read anew."""
+        if self._ownership.holds():
+            return
+        await self._ownership.win(self._ask_line)
+        self._ownership_number = self._ownership.number
+        self._buffer.clear()
+        for stream, held in self._held.items():
+            for entry_id in [
+                each for each in held if (stream, each) not in self._begun
+            ]:
+                del held[entry_id]
+        self._lose_touch()
 
     async def _count(self, entries: Iterable[tuple[bytes, bytes, int]]) -> None:
         """Have Redis know how many attempts count, of entries that are held."""
@@ -119,18 +159,19 @@ class OrderedSubscription(StreamSubscription):
             )
 
     def _is_behind(self) -> bool:
-        return bool(self._behind)
+        return bool(self._behind) or not self._ownership.holds()
 
     def _lose_touch(self) -> None:
         self._behind.update(self._streams)
 
     def _let_go(self, by_stream: Mapping[bytes, Iterable[bytes]]) -> None:
         super()._let_go(by_stream)
-        self._dealt_with.update(
-            (stream, entry_id) for stream, ids in by_stream.items() for entry_id in ids
-        )
+        ours = {(stream, each) for stream, ids in by_stream.items() for each in ids}
+        self._dealt_with |= ours
+        self._begun -= ours
 
     async def _take_up(self, limit: int) -> None:  # noqa: ARG002  # all or none of it
+        await self._own()
         taken: list[Delivery] = []
         try:
             while self._behind:

@@ -96,6 +96,7 @@ class StreamSubscription(ABC):
         self._timeout = membership.timeout
         self._prepare = membership.prepare
         self._is_prepared = False
+        self._ownership_number = 0
         self._line = OwnConnection(membership.pool, membership.timeout)
         self._fetching: asyncio.Task[None] | None = None
         self._buffer: deque[Delivery] = deque()
@@ -165,6 +166,10 @@ class StreamSubscription(ABC):
     @abstractmethod
     async def extend(self, deliveries: Sequence[Delivery], /) -> None:
         """Say that messages are still being handled, and by which attempt."""
+
+    def begin(self, delivery: Delivery, /) -> bool:  # noqa: ARG002  # all are
+        """Tell that a message is this member's to handle."""
+        return True
 
     async def dead_letter(self, delivery: Delivery, cause: str, /) -> None:
         """
@@ -294,7 +299,8 @@ class StreamSubscription(ABC):
         for entry_id, fields in entries:
             attempt = 1 if attempts is None else attempts[entry_id]
             held[entry_id] = (now, attempt)
-            deliveries.append(to_delivery(topic, stream, entry_id, fields, attempt))
+            entry = Entry(stream, entry_id, fields, self._ownership_number)
+            deliveries.append(to_delivery(topic, entry, attempt))
         return deliveries
 
     def _let_go(self, by_stream: Mapping[bytes, Iterable[bytes]]) -> None:

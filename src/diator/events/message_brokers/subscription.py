@@ -88,6 +88,15 @@ class Subscription(Protocol):
         whoever lets messages wait calls it for these with an `attempt` less by one.
         """
 
+    def begin(self, delivery: Delivery, /) -> bool:
+        """
+        Tell whether a message is still this member's, right before each attempt.
+
+        If not, it must not be handled, and nothing be said of it to the broker any
+        more, which sees to it by itself.
+        """
+        ...
+
     async def dead_letter(self, delivery: Delivery, cause: str, /) -> None:
         """
         Put a message aside for people to look at, and have it delivered no more.
