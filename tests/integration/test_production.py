@@ -61,6 +61,7 @@ class TestAccounts:
         [letter] = await letters.list()
         assert letter.cause.endswith("ValueError")
         assert await letters.replay([letter.letter_id]) == 1
+        await working.lag("events", "clerks")
         assert await working.trim("events") > 0
         await relaying.aclose()
         await working.aclose()

@@ -22,6 +22,7 @@ from diator.events.message_brokers import redis_streams_trimming as trimming_mod
 from diator.events.message_brokers.protocol import EVENTS, Message
 from diator.events.message_brokers.redis_streams import RedisStreamsBroker
 from diator.events.message_brokers.redis_streams_entries import partition_of
+from diator.events.message_brokers.redis_streams_lag import Lag
 from diator.exceptions import ConfigurationError, EncodingError
 from tests.proxy import Proxy
 from tests.redis_server import NoRedisError, find_binary, make_redis
@@ -724,6 +725,24 @@ class TestRefusalInTheMiddle:
 
         assert all(isinstance(each, OSError) for each in outcomes)
         assert all("may have been sent" in str(each) for each in outcomes)
+
+
+class TestLag:
+    async def test_lag(self, redis_url, redis_client, partitions):
+        """What waits and what is pending are told, before there is a group, too."""
+        async with open_broker(redis_url, partitions=partitions) as broker:
+            assert await broker.lag(EVENTS, "g") == Lag(waiting=0, pending=0)
+            await broker.publish(make_messages(3, key="a"))
+            assert await broker.lag(EVENTS, "g") == Lag(waiting=3, pending=0)
+            async with broker.subscribe([EVENTS], group="g") as subscription:
+                [delivery] = await receive(subscription, 1)
+                told = await broker.lag(EVENTS, "g")
+                assert (told.waiting or 0) + told.pending == 3
+                assert told.pending >= 1
+                await subscription.ack([delivery])
+
+            told = await broker.lag(EVENTS, "g")
+            assert (told.waiting or 0) + told.pending == 2
 
 
 class TestOwnership:

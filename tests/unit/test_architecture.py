@@ -119,6 +119,7 @@ LEAVES = [
     "diator.events.message_brokers.redis_streams_competing",
     "diator.events.message_brokers.redis_streams_dead_letters",
     "diator.events.message_brokers.redis_streams_entries",
+    "diator.events.message_brokers.redis_streams_lag",
     "diator.events.message_brokers.redis_streams_ordered",
     "diator.events.message_brokers.redis_streams_ownership",
     "diator.events.message_brokers.redis_streams_subscription",

@@ -103,6 +103,20 @@ def health(
         _fail(str(error))
 
 
+@app.command()
+def trim(
+    target: Target,
+    topics: Annotated[list[str], typer.Argument(metavar="TOPIC")],
+) -> None:
+    """Remove from a broker what every group has acknowledged."""
+
+    async def act(found: Any) -> None:
+        for topic in topics:
+            console.print(f"Removed {await found.trim(topic)} of {topic}.")
+
+    _run(_with(target, act, "trim", wanted="the RedisStreamsBroker"))
+
+
 @outbox.command("status")
 def outbox_status(target: Target) -> None:
     """Print what waits in an outbox, as JSON."""

@@ -122,6 +122,26 @@ def invoke(*arguments):
     return CliRunner().invoke(app, [*arguments])
 
 
+class FakeTrimming:
+    async def trim(self, topic):
+        return len(topic)
+
+
+trimming = FakeTrimming()
+
+
+class TestTrim:
+    def test_topics(self):
+        """How many messages were removed is told for each topic."""
+        result = invoke("trim", f"{HERE}:trimming", "a", "orders")
+
+        assert result.output.splitlines() == ["Removed 1 of a.", "Removed 6 of orders."]
+
+    def test_no_broker(self):
+        """What cannot be trimmed is refused."""
+        assert invoke("trim", f"{HERE}:letters", "a").exit_code == 1
+
+
 class TestDeadLetters:
     def test_list(self):
         """The letters are listed, without what they say."""

@@ -36,6 +36,7 @@ from diator.events.message_brokers.redis_streams_entries import (
     check_name,
     to_appending,
 )
+from diator.events.message_brokers.redis_streams_lag import Lag, lag_of
 from diator.events.message_brokers.redis_streams_ordered import (
     OWNER,
     OrderedSubscription,
@@ -248,6 +249,20 @@ class RedisStreamsBroker:
         It is kept in the stream `<prefix>:<topic>:dead:<group>`.
         """
         return StreamDeadLetters(self._ask, self._names, topic, group)
+
+    async def lag(self, topic: str, group: str) -> Lag:
+        """
+        Tell how far a group is behind, over all partitions of a topic.
+
+        Args:
+            topic: The topic.
+            group: The group.
+
+        Raises:
+            ConnectionError: Redis cannot be reached.
+
+        """
+        return await lag_of(self._ask, self._names.all_of(topic), group)
 
     async def trim(self, topic: str) -> int:
         """

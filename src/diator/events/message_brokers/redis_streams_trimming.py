@@ -52,7 +52,7 @@ async def _oldest_needed(ask: Ask, stream: bytes) -> bytes | None:
     [groups] = await ask([(b"XINFO", b"GROUPS", stream)])
     if not groups:
         return None
-    described = [_to_dict(group) for group in groups]
+    described = [to_dict(group) for group in groups]
     summaries = await ask(
         [(b"XPENDING", stream, group[b"name"]) for group in described]
     )
@@ -62,7 +62,8 @@ async def _oldest_needed(ask: Ask, stream: bytes) -> bytes | None:
     return min(needed, key=position)
 
 
-def _to_dict(reply: Any) -> dict[bytes, Any]:
+def to_dict(reply: Any) -> dict[bytes, Any]:
+    """Make a dict of a description that RESP3 makes a map of, and RESP2 a list."""
     flat: Any = reply
     if isinstance(reply, dict):
         # As RESP3 has it.
