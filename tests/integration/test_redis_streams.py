@@ -635,22 +635,15 @@ class TestMembers:
             stream = delivery.receipt.stream
             assert (await redis_client.xpending(stream, "g"))["pending"] == 0
 
-    async def test_owned_partitions(self, redis_url, redis_client, partitioned):
-        """Which partitions are read can be said to the broker, once for all topics."""
+    async def test_partitions(self, redis_client, partitioned):
+        """Each member reads the partitions that it names."""
         await partitioned.publish(make_messages(100))
-        owners = [
-            RedisStreamsBroker(
-                redis_client, partitions={EVENTS: PARTITIONS}, owned_partitions=owned
-            )
-            for owned in ([0, 1], [2, 3])
-        ]
         received = []
-        for owner in owners:
-            lengths = [
-                await redis_client.xlen(f"diator:events:{number}")
-                for number in owner._owned_partitions
-            ]
-            async with owner.subscribe([EVENTS], group="g") as subscription:
+        for owned in ([0, 1], [2, 3]):
+            lengths = [await redis_client.xlen(f"diator:events:{n}") for n in owned]
+            async with partitioned.subscribe(
+                [EVENTS], group="g", partitions=owned
+            ) as subscription:
                 received += await receive(subscription, sum(lengths))
 
         assert sorted(numbers(received)) == [*range(100)]

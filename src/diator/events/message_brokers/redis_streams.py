@@ -79,10 +79,6 @@ class RedisStreamsBroker:
         prefix: The beginning of the streams' names.
         partitions: How many partitions topics have, for those that are ordered. Once
             there are messages the number has to stay.
-        owned_partitions: The numbers of the partitions that are read here, and by no
-            other member of the same group; all of them, if left out. A member that
-            wants those of another waits until that has ended, or 6 seconds after it
-            crashed.
         timeout: After how many seconds a message counts as not taken, and Redis as
             not reachable.
         claim_seconds: After how many seconds a message that was neither acknowledged
@@ -102,7 +98,6 @@ class RedisStreamsBroker:
         *,
         prefix: str = "diator",
         partitions: Mapping[str, int] | None = None,
-        owned_partitions: Sequence[int] | None = None,
         timeout: float = 5.0,
         claim_seconds: float = 30.0,
         require_durable: bool = False,
@@ -112,7 +107,6 @@ class RedisStreamsBroker:
         _check_claim_seconds(claim_seconds)
         _check_replicas(replicas)
         self._names = StreamNames(prefix, partitions or {})
-        self._owned_partitions = owned_partitions
         self._owns_client = isinstance(client, str)
         self._client = make_client(client)
         self._timeout = timeout
@@ -217,8 +211,9 @@ class RedisStreamsBroker:
         Args:
             topics: What is received: topics with partitions, or others.
             group: Each message goes to one member of each group.
-            partitions: The numbers of those that are read, and by no other member of
-                the group, in each of the topics; those owned here, if left out.
+            partitions: The numbers of those that are read, in each of the topics; all,
+                if left out. A member that wants those of another waits until that has
+                ended, or 6 seconds after it crashed.
 
         Raises:
             ConfigurationError: That cannot work, or Redis cannot do it.
@@ -300,8 +295,6 @@ class RedisStreamsBroker:
                 "subscribe to them apart"
             )
             raise ConfigurationError(msg)
-        if partitions is None and None not in counts:
-            partitions = self._owned_partitions
         read: dict[bytes, str] = {}
         for topic in topics:
             streams = self._names.all_of(topic)
