@@ -90,6 +90,17 @@ class TestRetry:
         health = await consumer.health()
         assert (health["handled"], health["retried"]) == (1, 2)
 
+    async def test_taken_away(self):
+        """What is another member's by now is not handled, and not spoken of."""
+        service = Service()
+        service.broker.taken_away = {"7"}
+        service.put(7)
+        service.put(8)
+        await service.consume()
+
+        assert service.handled == [8]
+        assert service.broker.ids == ["8"]
+
     async def test_too_often(self):
         """What failed too often is put aside, with its cause; others go on."""
         service = Service(max_attempts=3)
