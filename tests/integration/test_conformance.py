@@ -62,3 +62,7 @@ class TestPartitionedStreams(OnStreams):
     def subscribe(self, broker, topics, *, group, member, of):
         partitions = range(member, PARTITIONS, of)
         return broker.subscribe(topics, group=group, partitions=partitions)
+
+    async def crash(self, subscription):
+        # Its key expires after some seconds, which the tests need not wait for.
+        await subscription._ownership.aclose()

@@ -130,11 +130,6 @@ class MiddlewareChain:
             middleware for middleware, _ in self._links if inspect.isclass(middleware)
         ]
 
-    def __iter__(
-        self,
-    ) -> Iterator[tuple[Middleware | type[Middleware], Selector | None]]:
-        return iter(self._links)
-
     def wrap(self, handle: Handle) -> Handle:
         """
         Put all middlewares, which have to be instances here, around a handler.

@@ -109,6 +109,18 @@ class BrokerConformance(ABC):
         """Have the broker forget whatever it may of a topic."""
         del broker, topic
 
+    async def crash(self, subscription: Any) -> None:
+        """
+        Have a member crash, from whom nothing is heard any more.
+
+        To be overridden where a member does something even when nobody calls it.
+
+        Args:
+            subscription: What the member received by.
+
+        """
+        del subscription
+
     # --- What the tests use ---
 
     @pytest.fixture(autouse=True)
@@ -458,6 +470,7 @@ class BrokerConformance(ABC):
             crashed = await self.join(stack, broker)
             await publish(broker, self.messages(10))
             await receive(crashed, 10)
+            await self.crash(crashed)
 
             other = await self.join(stack, self.publisher(stack))
 
@@ -477,7 +490,7 @@ class BrokerConformance(ABC):
                 attempts.append(delivery.attempt)
                 if begins:
                     await within(member.extend([delivery]))
-                # Then it crashes.
+                await self.crash(member)
 
             assert attempts == [1, 2, 2, 3, 4]
 
@@ -486,7 +499,9 @@ class BrokerConformance(ABC):
         async with AsyncExitStack() as stack:
             broker = self.promising(stack, "keeps", "leases", "counts")
             await publish(broker, self.messages(2))
-            await receive(await self.join(stack, broker), 2)  # and crashes
+            crashed = await self.join(stack, broker)
+            await receive(crashed, 2)
+            await self.crash(crashed)
             attempts: list[set[int]] = []
             for gives_back in (False, True, False):
                 async with AsyncExitStack() as membership:
@@ -508,6 +523,7 @@ class BrokerConformance(ABC):
             await publish(broker, [self.message(0, key="a")])
             deliveries = await receive(slow, 1)
             await receive(crashed, 1)
+            await self.crash(crashed)
 
             # The same, not extended, has gone to another member when this is over.
             waiting = asyncio.create_task(self._receive_other("crashed", 1))
@@ -517,6 +533,7 @@ class BrokerConformance(ABC):
             assert numbers(waiting.result()) == [0]
 
             await within(slow.ack(deliveries))
+            await self.crash(slow)
             other = await self.join(stack, broker)
             await publish(broker, [self.message(1, key="a")])
             assert numbers(await receive(other, 1)) == [1]
@@ -587,6 +604,7 @@ class BrokerConformance(ABC):
                 first, *_ = await receive_once(owner, 7)
                 # It had more, and never comes back.
                 await within(owner.ack([first]))
+                await self.crash(owner)
                 handled.append(first)
 
             assert_order(handled, self.keyed(50))
