@@ -89,8 +89,10 @@ class AppendingBatch:
             outcomes[place] = outcome_of(next(reply_of))
         for places in self._in_order.values():
             reply: Any = next(reply_of)
-            each = [reply] * len(places) if isinstance(reply, Exception) else reply
-            for place, one in zip(places, each, strict=True):
+            replies_of_each: list[Any] = (
+                [reply] * len(places) if isinstance(reply, Exception) else reply
+            )
+            for place, one in zip(places, replies_of_each, strict=True):
                 outcomes[place] = _held_back() if one is None else outcome_of(one)
         return outcomes
 
