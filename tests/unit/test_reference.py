@@ -70,6 +70,7 @@ INTERNAL = {
     "diator.own_events",
     "diator.requests.pipeline",
     "diator.requests.stream",
+    "diator.testing.container",
     "diator.wiring",
 }
 
