@@ -5,18 +5,21 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diator.exceptions import ConfigurationError
+from diator.exceptions import ConfigurationError, DiatorError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Generator, Iterable
 
 ALIKE = 0.75
 """How much of two names is to be alike: of the usual 0.6, one word may be enough."""
+
+NOT_FOUND = 2
+"""What commands end with where there is nothing to look at, as for wrong options."""
 
 SERVICES = {
     ("diator.outbox.relay", "Relay"): "relay",
@@ -63,6 +66,16 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Give a question that names those which are close to a name, if any are."""
     close = get_close_matches(name, list(names), cutoff=ALIKE)
     return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+@contextmanager
+def failing_clearly() -> Generator[None]:
+    """End the program with the reason where there is nothing to look at."""
+    try:
+        yield
+    except (DiatorError, ImportError, ConnectionError) as error:
+        print(f"diator: {error}", file=sys.stderr)  # noqa: T201  # for people
+        sys.exit(NOT_FOUND)
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from diator.cli.contracts import contract
 from diator.cli.letters import drop, replay, show_list, show_one
 from diator.cli.loading import check_command, load, opened
 from diator.cli.service import SignalledError, read_health, serve
@@ -41,6 +42,7 @@ for command in (describe, check, explain, graph):
     app.command()(command)
 app.add_typer(outbox, name="outbox")
 app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(contract, name="contract")
 
 Target = Annotated[
     str,

@@ -5,26 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 
-from diator.cli.loading import did_you_mean, load, opened
+from diator.cli.loading import did_you_mean, failing_clearly, load, opened
 from diator.cli.mermaid import MAX_EDGES, count_edges, flowchart
 from diator.cli.showing import counted, explanation, overview, show
 from diator.description.describing import describe as describe_mediator
 from diator.description.model import Description, Event, Request
-from diator.exceptions import ConfigurationError, DiatorError, WiringError
+from diator.exceptions import ConfigurationError, WiringError
 
 WRONG = 1
 """What `check` ends with where something is wrong with the wiring."""
-
-NOT_FOUND = 2
-"""What commands end with where there is nothing to look at, as for wrong options."""
 
 M = TypeVar("M", bound=Request | Event)
 
@@ -46,7 +42,7 @@ def describe(
     ] = False,
 ) -> None:
     """Show every request and event, who handles it, and what comes of it."""
-    with _failing_clearly():
+    with failing_clearly():
         description, errors = asyncio.run(_looked_at(target))
     if as_json:
         print(json.dumps(asdict(description), indent=2))  # noqa: T201  # for machines
@@ -56,7 +52,7 @@ def describe(
 
 def check(target: Target) -> None:
     """Look for everything in the wiring that would fail later; fails if there is."""
-    with _failing_clearly():
+    with failing_clearly():
         description, errors = asyncio.run(_looked_at(target))
     for number, error in enumerate(errors, 1):
         # Not by rich, which would fold what a log or an editor looks for.
@@ -78,7 +74,7 @@ def explain(
     ],
 ) -> None:
     """Show what a request goes through, why, and what comes of it."""
-    with _failing_clearly():
+    with failing_clearly():
         description, _ = asyncio.run(_looked_at(target))
         messages: list[Request | Event] = [*description.requests, *description.events]
         found = _named(message, messages)
@@ -93,7 +89,7 @@ def graph(
     ] = None,
 ) -> None:
     """Print a Mermaid flowchart of requests, handlers and events."""
-    with _failing_clearly():
+    with failing_clearly():
         description, _ = asyncio.run(_looked_at(target))
         only = None if request is None else _named(request, description.requests)
     lines = flowchart(description, only)
@@ -137,13 +133,3 @@ def _named(name: str, messages: Sequence[M]) -> M:
         msg = f"there is no {name!r} among them{close}"
         raise ConfigurationError(msg)
     return found[0]
-
-
-@contextmanager
-def _failing_clearly() -> Generator[None]:
-    """End the program with the reason where there is nothing to look at."""
-    try:
-        yield
-    except (DiatorError, ImportError, ConnectionError) as error:
-        print(f"diator: {error}", file=sys.stderr)  # noqa: T201  # for people
-        sys.exit(NOT_FOUND)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Literal
 
-from diator.contracts.schemas import Schema, schemas_of
+from diator.contracts.schemas import Schema, is_list, is_schema, schemas_of
 from diator.exceptions import ConfigurationError
 from diator.handler import qualified_name
 from diator.messages.cloud_events import (
@@ -229,9 +229,9 @@ def _told(message_type: type) -> dict[str, str]:
 
 def _in_draft_7(schema: Any) -> Any:
     """Say it as the older JSON Schema does that AsyncAPI goes by: tuples differ."""
-    if isinstance(schema, list):
+    if is_list(schema):
         return [_in_draft_7(each) for each in schema]
-    if not isinstance(schema, dict):
+    if not is_schema(schema):
         return schema
     older = {name: _in_draft_7(each) for name, each in schema.items()}
     if "prefixItems" in older:

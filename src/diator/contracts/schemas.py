@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -11,6 +11,16 @@ from diator.exceptions import ConfigurationError
 from diator.handler import qualified_name
 
 Schema = dict[str, Any]
+
+
+def is_schema(value: Any) -> TypeGuard[Schema]:
+    """Tell a schema from what else stands in one: values, lists, true and false."""
+    return isinstance(value, dict)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    """Tell a list, of schemas or of values."""
+    return isinstance(value, list)
 
 
 def schemas_of(

@@ -1,0 +1,282 @@
+"""Changes of a contract, and whom they break."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import field, make_dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diator import Command, NotificationEvent
+from diator.contracts.compatibility import breaking_changes
+from diator.contracts.contract import Contract
+from diator.events.message_brokers.encoding import encode
+from diator.exceptions import ConfigurationError
+from diator.messages.registry import MessageRegistry
+
+NAME = "order.placed.v1"
+
+
+def make_event(*fields: Any, base: type = NotificationEvent) -> type:
+    return make_dataclass(
+        "OrderPlaced", fields, bases=(base,), frozen=True, kw_only=True
+    )
+
+
+def document_of(*types: Any, is_received: bool = False, **options: Any) -> Any:
+    registry = MessageRegistry()
+    for number, each in enumerate(types, 1):
+        registry.add(each, name=f"order.placed.v{number}", **options)
+    receives = types if is_received else ()
+    contract = Contract(registry, title="Shop", version="1", receives=receives)
+    # As it is after having been written and read.
+    return json.loads(json.dumps(contract.asyncapi()))
+
+
+def changes(older: Any, newer: Any, *, is_received: bool = False) -> list[str]:
+    """Give the changes between events with a field `x` of two types, if any."""
+    documents = [
+        document_of(make_event(*each), is_received=is_received)
+        for each in (older, newer)
+    ]
+    return [str(each) for each in breaking_changes(*documents)]
+
+
+def with_field(of_type: Any) -> list[Any]:
+    return [("x", of_type)]
+
+
+Inner = make_dataclass("Inner", [("y", int)])
+WiderInner = make_dataclass("Inner", [("y", int | None)])
+
+WIDER = [
+    (int, float),
+    (int, int | None),
+    (int, str),
+    (Literal["a"], Literal["a", "b"]),
+    (Literal["a"], str),
+    (Annotated[int, msgspec.Meta(ge=1)], Annotated[int, msgspec.Meta(ge=0)]),
+    (Annotated[int, msgspec.Meta(ge=1)], int),
+    (Annotated[str, msgspec.Meta(max_length=5)], str),
+    (Annotated[str, msgspec.Meta(pattern="a")], str),
+    (list[int], list[int | None]),
+    (list[Inner], list[WiderInner]),
+    (dict[str, int], dict[str, int | None]),
+    (tuple[int, int], tuple[int, str]),
+    (tuple[int, int], tuple[int, int, int]),
+    (tuple[int, int], list[int]),
+    (Inner, WiderInner),
+    (int, Any),
+]
+
+
+class TestBreakingChanges:
+    @pytest.mark.parametrize("narrow,wide", WIDER, ids=str)
+    def test_wider(self, narrow, wide):
+        """What is sent must not become more than what was known."""
+        assert len(changes(with_field(narrow), with_field(wide))) == 1
+
+    @pytest.mark.parametrize("narrow,wide", WIDER, ids=str)
+    def test_narrower(self, narrow, wide):
+        """What is received must not become less than what was accepted."""
+        found = changes(with_field(wide), with_field(narrow), is_received=True)
+        assert len(found) == 1
+
+    @pytest.mark.parametrize(
+        "of_type", [each for pair in WIDER for each in pair], ids=str
+    )
+    def test_same(self, of_type):
+        """What stays as it was breaks nothing."""
+        for is_received in (False, True):
+            fields = with_field(of_type)
+            assert changes(fields, fields, is_received=is_received) == []
+
+    def test_reasons(self):
+        """Each is told with the message, the place, and what it is."""
+        inner = make_dataclass("Inner", [("price", str)])
+        older = [("x", int), ("gone", int), ("items", list[Inner])]
+        newer = [("x", int | None), ("items", list[inner])]
+
+        assert changes(older, newer) == [
+            f"{NAME}, payload.gone: is needed, and is not there",
+            f"{NAME}, payload.x: may be null, which was not known",
+            f"{NAME}, payload.items[].y: is needed, and is not there",
+        ] or changes(older, newer)
+
+    def test_field_more(self):
+        """A field more may be sent, but not be asked for, unless it has a default."""
+        more = [("x", int), ("y", int)]
+        more_with_default = [("x", int), ("y", int, field(default=1))]
+
+        assert changes(with_field(int), more) == []
+        assert changes(with_field(int), more, is_received=True) == [
+            f"{NAME}, payload.y: is needed, and is not there"
+        ]
+        assert changes(with_field(int), more_with_default, is_received=True) == []
+
+    def test_field_less(self):
+        """A field less may be asked for, but must not be missing in what is sent."""
+        fewer: list[Any] = []
+
+        assert changes(with_field(int), fewer, is_received=True) == []
+        assert changes(with_field(int), fewer) == [
+            f"{NAME}, payload.x: is needed, and is not there"
+        ]
+
+    def test_may_be_missing(self):
+        """What was always there must not become what may be missing."""
+        unset = [("x", int | msgspec.UnsetType, field(default=msgspec.UNSET))]
+
+        assert changes(with_field(int), unset) == [
+            f"{NAME}, payload.x: is needed, and may be missing"
+        ]
+
+    def test_message_less(self):
+        """A message must not vanish, but one more may come."""
+        one, two = make_event(), make_event()
+
+        assert breaking_changes(document_of(one), document_of(one, two)) == []
+        [change] = breaking_changes(document_of(one, two), document_of(one))
+        assert str(change) == "order.placed.v2: is no longer sent"
+        [change] = breaking_changes(
+            document_of(one, two, is_received=True),
+            document_of(one, is_received=True),
+        )
+        assert str(change) == "order.placed.v2: is no longer received"
+
+    def test_topic(self):
+        """A message must stay where it is looked for."""
+        event = make_event()
+
+        [change] = breaking_changes(
+            document_of(event), document_of(event, topic="orders")
+        )
+        assert str(change) == (f"{NAME}: has moved from the topic 'events' to 'orders'")
+
+    def test_kind(self):
+        """A message must stay what it was, an event or a command."""
+        [change] = breaking_changes(
+            document_of(make_event(), topic="t"),
+            document_of(make_event(base=Command), topic="t"),
+        )[:1]
+        assert change.path == "message_type"
+
+    def test_format(self):
+        """A message must stay in its format."""
+        registry = MessageRegistry()
+        registry.add(make_event(), name=NAME)
+        older, newer = (
+            Contract(registry, title="Shop", version="1", cloud_events=mode).asyncapi()
+            for mode in ("structured", "binary")
+        )
+
+        assert (
+            f"{NAME}: is application/json instead of application/cloudevents+json"
+            in (str(each) for each in breaking_changes(older, newer))
+        )
+
+    def test_recursive_types(self):
+        """Types that contain themselves are compared, too."""
+        older = make_dataclass("Tree", [("children", "list[Tree]"), ("n", int)])
+        newer = make_dataclass("Tree", [("children", "list[Tree]"), ("n", str)])
+        for each in (older, newer):
+            each.__annotations__["children"] = list[each]
+
+        assert changes(with_field(older), with_field(older)) == []
+        assert changes(with_field(older), with_field(newer)) == [
+            f"{NAME}, payload.x.n: is string instead of integer"
+        ]
+
+    def test_what_is_not_understood(self):
+        """What cannot be compared counts as broken, unless it is the same."""
+        plain = document_of(make_event(*with_field(int)))
+        negated = json.loads(json.dumps(plain))
+        schemas = negated["components"]["schemas"]
+        schemas["OrderPlaced"]["properties"]["x"]["not"] = {"const": 1}
+
+        assert breaking_changes(negated, negated) == []
+        [change] = breaking_changes(plain, negated)
+        assert change.reason == "not cannot be compared"
+
+    def test_nothing_more_allowed(self):
+        """What refuses unknown fields gets none."""
+
+        class Strict(msgspec.Struct, forbid_unknown_fields=True):
+            y: int
+
+        more = make_dataclass("Strict", [("y", int), ("z", int)])
+
+        assert changes(with_field(Strict), with_field(more)) == [
+            f"{NAME}, payload.x.z: is more than is allowed"
+        ]
+
+    @pytest.mark.parametrize("document", [None, {}, {"operations": {"a": {}}}], ids=str)
+    def test_no_document(self, document):
+        """What is no document of a contract is refused."""
+        with pytest.raises(ConfigurationError, match="no AsyncAPI document"):
+            breaking_changes(document, document_of(make_event()))
+
+
+LEAVES = st.sampled_from(
+    [
+        (int, st.integers(-(2**31), 2**31)),
+        (Annotated[int, msgspec.Meta(ge=0)], st.integers(0, 9)),
+        (float, st.floats(-9, 9)),
+        (bool, st.booleans()),
+        (str, st.text(max_size=3)),
+        (Annotated[str, msgspec.Meta(max_length=1)], st.text(max_size=1)),
+        (Literal["a"], st.just("a")),
+        (Literal["a", "b"], st.sampled_from(["a", "b"])),
+    ]
+)
+
+
+def larger(parts: Any) -> Any:
+    return st.one_of(
+        parts.map(lambda part: (part[0] | None, st.none() | part[1])),
+        parts.map(lambda part: (list[part[0]], st.lists(part[1], max_size=2))),
+        parts.map(
+            lambda part: (
+                dict[str, part[0]],
+                st.dictionaries(st.text(), part[1], max_size=2),
+            )
+        ),
+        st.tuples(parts, parts).map(
+            lambda two: (tuple[two[0][0], two[1][0]], st.tuples(two[0][1], two[1][1]))
+        ),
+    )
+
+
+TYPES = st.recursive(LEAVES, larger, max_leaves=3)
+FIELDS = st.dictionaries(st.sampled_from("xy"), TYPES, max_size=2)
+
+
+class TestSoundness:
+    @given(older=FIELDS, newer=FIELDS, data=st.data())
+    def test_reading(self, older, newer, data):
+        """Unless a change is told of, older programs read what newer ones send."""
+        older_event, newer_event = (
+            make_event(*((name, each[0]) for name, each in fields.items()))
+            for fields in (older, newer)
+        )
+        found = breaking_changes(document_of(older_event), document_of(newer_event))
+        values = {name: data.draw(each[1]) for name, each in newer.items()}
+        registry = MessageRegistry()
+        body = encode(registry.message(newer_event(**values), {}))
+
+        if not found:
+            payload = msgspec.json.decode(body)["payload"]
+            msgspec.convert(payload, older_event, strict=True)
+
+    @given(fields=FIELDS)
+    def test_itself(self, fields):
+        """No contract breaks itself."""
+        document = document_of(
+            make_event(*((name, each[0]) for name, each in fields.items()))
+        )
+
+        assert breaking_changes(document, document) == []
