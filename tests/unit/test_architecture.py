@@ -92,6 +92,7 @@ LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in mod
 # What nothing in the engine may import; each is loaded by who uses it.
 LEAVES = [
     "diator.backoff",
+    "diator.cli.contracts",
     "diator.cli.letters",
     "diator.cli.loading",
     "diator.cli.main",
@@ -99,6 +100,9 @@ LEAVES = [
     "diator.cli.service",
     "diator.cli.showing",
     "diator.cli.wiring",
+    "diator.contracts.compatibility",
+    "diator.contracts.contract",
+    "diator.contracts.schemas",
     "diator.consumer.consumer",
     "diator.consumer.consumption",
     "diator.consumer.dispatch",
@@ -159,12 +163,16 @@ LEAVES = [
 # Leaves that are the common part of others.
 SHARED_BY_LEAVES = {
     "diator.backoff",
+    "diator.cli.contracts",
     "diator.cli.letters",
     "diator.cli.loading",
     "diator.cli.mermaid",
     "diator.cli.service",
     "diator.cli.showing",
     "diator.cli.wiring",
+    "diator.contracts.compatibility",
+    "diator.contracts.contract",
+    "diator.contracts.schemas",
     "diator.consumer.consumption",
     "diator.consumer.dispatch",
     "diator.consumer.lanes",

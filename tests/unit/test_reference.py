@@ -18,6 +18,7 @@ DIRECTIVE = re.compile(
 
 # What users get objects of, and never import from.
 INTERNAL = {
+    "diator.cli.contracts",
     "diator.cli.letters",
     "diator.cli.loading",
     "diator.cli.mermaid",
@@ -29,6 +30,7 @@ INTERNAL = {
     "diator.consumer.dispatch",
     "diator.consumer.lanes",
     "diator.consumer.retry",
+    "diator.contracts.schemas",
     "diator.container.default",
     "diator.container.injection",
     "diator.container.plan",

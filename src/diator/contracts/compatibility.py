@@ -147,9 +147,21 @@ class _Comparison:
         found: list[tuple[str, str]] = []
         for choice in written:
             faults = [self._faults_of_choice(choice, each, path) for each in read]
-            if all(faults):
+            if not all(faults):
+                continue
+            # What it was before, as far as can be told.
+            alike = [
+                faults[number]
+                for number, each in enumerate(read)
+                if "const" not in each and _is_of_type(choice, each)
+            ]
+            if len(written) == len(read) == 1:
+                found += faults[0]
+            elif len(alike) == 1:
+                found += alike[0]
+            else:
                 wrong = f"may be {_shown(choice)}, which was not known"
-                found += faults[0] if len(read) == 1 else [(path, wrong)]
+                found.append((path, wrong))
         return found
 
     def _faults_of_choice(
@@ -206,7 +218,7 @@ class _Comparison:
             return self.faults(items, wanted, f"{path}[]") if wanted else []
         # Tuples; how many items there are is for the limits of their length to say.
         if not is_list(wanted) or not is_list(items):
-            return [(path, "is a list of another kind")]
+            return [(path, "is a list of another kind, of any length or of one")]
         return [
             fault
             for number, (item, other) in enumerate(zip(items, wanted, strict=False))
@@ -236,8 +248,6 @@ def _choices(schema: Any, document: Any) -> list[Any]:
             ]
     if "enum" in schema:
         return [{"const": value} for value in schema["enum"]]
-    if is_list(schema.get("type")):
-        return [{**schema, "type": each} for each in schema["type"]]
     return [schema]
 
 

@@ -59,6 +59,10 @@ def schemas_of(
             mode="serialization" if written else "validation",
         )
         named_by_others.update(schema.pop("$defs", {}))
+        if written:
+            for each in (schema, *named_by_others.values()):
+                # Pydantic writes defaults, too, and says all the same: not required.
+                each["required"] = list(each.get("properties", ()))
         return schema
 
     def components(some: Sequence[Any]) -> tuple[tuple[Schema, ...], dict[str, Schema]]:
