@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import pytest
+
+from examples.frameworks.litestar_app import app
+from tests.integration.frameworks.behaviour import OverHttp
+from tests.integration.frameworks.conftest import served
+
+
+@pytest.fixture
+async def client():
+    async with served(app) as client:
+        yield client
+
+
+class TestLitestar(OverHttp):
+    pass
