@@ -128,10 +128,12 @@ LEAVES = [
     "diator.events.message_brokers.redis_streams_ownership",
     "diator.events.message_brokers.redis_streams_subscription",
     "diator.events.message_brokers.redis_streams_trimming",
+    "diator.events.message_brokers.tracing",
     "diator.logger",
     "diator.messages.cloud_events",
     "diator.messages.decoding",
     "diator.messages.envelope",
+    "diator.messages.trace_context",
     "diator.middlewares.authorisation",
     "diator.middlewares.caching",
     "diator.middlewares.concurrency_limit",
@@ -139,6 +141,7 @@ LEAVES = [
     "diator.middlewares.idempotency",
     "diator.middlewares.inbox",
     "diator.middlewares.logging",
+    "diator.middlewares.opentelemetry",
     "diator.middlewares.outbox",
     "diator.middlewares.retry",
     "diator.middlewares.timeout",
@@ -188,6 +191,7 @@ SHARED_BY_LEAVES = {
     "diator.messages.cloud_events",
     "diator.messages.decoding",
     "diator.messages.envelope",
+    "diator.messages.trace_context",
     "diator.outbox.batch",
     "diator.outbox.outbox",
     "diator.outbox.postgresql",
@@ -359,6 +363,7 @@ class TestImport:
             "pydantic",
             "lagom",
             "typer",
+            "opentelemetry",
         ]
         program = (
             f"import sys; sys.path.insert(0, {str(SOURCE.parent)!r}); import diator; "

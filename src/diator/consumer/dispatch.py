@@ -13,6 +13,7 @@ from diator.messages.headers import (
     CAUSATION_ID,
     CORRELATION_ID,
     TRACEPARENT,
+    TRACESTATE,
     sending_headers,
 )
 from diator.messages.received import Received, handling
@@ -65,9 +66,9 @@ class Dispatch:
             CORRELATION_ID: incoming.headers.get(CORRELATION_ID) or message_id,
             CAUSATION_ID: message_id,
         }
-        traceparent = incoming.headers.get(TRACEPARENT)
-        if traceparent:
-            headers[TRACEPARENT] = traceparent
+        for name in (TRACEPARENT, TRACESTATE):
+            if incoming.headers.get(name):
+                headers[name] = incoming.headers[name]
         # The names that the `LoggingMiddleware` goes on from.
         bind_contextvars(correlation_id=headers[CORRELATION_ID], request_id=message_id)
         received = Received(

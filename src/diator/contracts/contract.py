@@ -14,7 +14,12 @@ from diator.messages.cloud_events import (
     PREFIX,
     STRUCTURED,
 )
-from diator.messages.headers import CAUSATION_ID, CORRELATION_ID, TRACEPARENT
+from diator.messages.headers import (
+    CAUSATION_ID,
+    CORRELATION_ID,
+    TRACEPARENT,
+    TRACESTATE,
+)
 from diator.messages.registry import Entry, MessageRegistry
 
 ASYNCAPI_VERSION = "3.0.0"
@@ -187,6 +192,7 @@ class Contract:
             CORRELATION_ID: STRING,
             CAUSATION_ID: STRING,
             TRACEPARENT: STRING,
+            TRACESTATE: STRING,
         }
         required: list[str] = []
         if self._cloud_events == "structured":

@@ -19,7 +19,12 @@ from diator.events.message_brokers.holding_back import HeldBackKeys
 from diator.events.message_brokers.protocol import Message, MessageBroker
 from diator.exceptions import ConfigurationError, DecodingError, EncodingError
 from diator.messages.envelope import MAX_ID_LENGTH, Envelope, Id, Name
-from diator.messages.headers import CAUSATION_ID, CORRELATION_ID, TRACEPARENT
+from diator.messages.headers import (
+    CAUSATION_ID,
+    CORRELATION_ID,
+    TRACEPARENT,
+    TRACESTATE,
+)
 
 CONTENT_TYPE = "content-type"
 STRUCTURED = "application/cloudevents+json"
@@ -33,6 +38,7 @@ EXTENSIONS = {
     CORRELATION_ID: "correlationid",
     CAUSATION_ID: "causationid",
     TRACEPARENT: "traceparent",
+    TRACESTATE: "tracestate",
 }
 
 
@@ -47,6 +53,7 @@ class _Attributes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     correlationid: str | UnsetType = UNSET
     causationid: str | UnsetType = UNSET
     traceparent: str | UnsetType = UNSET
+    tracestate: str | UnsetType = UNSET
 
 
 class _CloudEvent(_Attributes, frozen=True, kw_only=True, omit_defaults=True):
@@ -71,8 +78,8 @@ class CloudEventsBroker:
 
     The message's id, name and key become `id`, `type` and `subject`, the
     `event_timestamp` of an event `time`, and the headers `correlation_id`,
-    `causation_id` and `traceparent` the extensions `correlationid`, `causationid` and
-    `traceparent`. Headers also travel as they are.
+    `causation_id`, `traceparent` and `tracestate` the extensions `correlationid`,
+    `causationid`, `traceparent` and `tracestate`. Headers also travel as they are.
 
     Args:
         broker: Takes the messages.

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 CORRELATION_ID = "correlation_id"
 CAUSATION_ID = "causation_id"
 TRACEPARENT = "traceparent"
-"""As in W3C Trace Context."""
+"""As in W3C Trace Context, https://www.w3.org/TR/trace-context."""
+TRACESTATE = "tracestate"
+"""Likewise: what vendors of tracing systems tell each other."""
 
 _headers: ContextVar[dict[str, str] | None] = ContextVar("diator_headers", default=None)
 
