@@ -62,6 +62,7 @@ INTERNAL = {
     "diator.logger",
     "diator.messages.decoding",
     "diator.messages.envelope",
+    "diator.messages.trace_context",
     "diator.messages.setting",
     "diator.middlewares.building",
     "diator.middlewares.order",

@@ -256,7 +256,8 @@ class TestEvents:
         gc.collect()
 
         assert None not in raised
-        assert not trace_context._origins
+        # The broker in memory has the other one still.
+        assert Seat not in {type(kept()) for _, kept in trace_context._origins.values()}
 
     async def test_without_weak_references(self, mediator, spans):
         """An event that cannot be known again belongs to who has sent."""
