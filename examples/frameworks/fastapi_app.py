@@ -11,6 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from diator import Mediator
@@ -38,7 +39,24 @@ async def tell(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(body, status, media_type="application/problem+json")
 
 
-app = FastAPI(lifespan=lifespan, exception_handlers=dict.fromkeys(STATUS, tell))
+async def tell_unreadable(_request: Request, error: Exception) -> JSONResponse:
+    """Tell what FastAPI finds, which reads the body, as everything else is told."""
+    findings: Any = error.errors() if isinstance(error, RequestValidationError) else ()
+    errors = [
+        {"field": ".".join(map(str, each["loc"][1:])), "detail": each["msg"]}
+        for each in findings
+    ]
+    body = {"title": "this is no such request", "status": 422, "errors": errors}
+    return JSONResponse(body, 422, media_type="application/problem+json")
+
+
+app = FastAPI(
+    lifespan=lifespan,
+    exception_handlers={
+        **dict.fromkeys(STATUS, tell),
+        RequestValidationError: tell_unreadable,
+    },
+)
 
 
 @app.post("/orders", status_code=201)
@@ -53,9 +71,14 @@ async def read_order(order_id: int, mediator: Shop) -> OrderView:
 
 @app.get("/orders/{order_id}/progress")
 async def follow_order(order_id: int, mediator: Shop) -> StreamingResponse:
+    places = mediator.stream(FollowOrder(order_id))
+    # What refuses the request does so before the answer begins.
+    first = await anext(places)
+
     async def events() -> AsyncIterator[str]:
         # When the client goes away, the handler is cancelled at once.
-        async with aclosing(mediator.stream(FollowOrder(order_id))) as places:
+        async with aclosing(places):
+            yield f"data: {first}\n\n"
             async for place in places:
                 yield f"data: {place}\n\n"
 

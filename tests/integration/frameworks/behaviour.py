@@ -28,6 +28,7 @@ class OverHttp:
         answer = await client.post("/orders", json={"amount": "two"})
 
         assert answer.status_code == 422
+        assert answer.headers["content-type"].startswith("application/problem+json")
 
     async def test_not_found(self, client):
         """What the domain does not have is not found."""

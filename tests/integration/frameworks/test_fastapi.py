@@ -42,6 +42,12 @@ class TestFastapi(OverHttp):
             "amount",
         ]
 
+    async def test_refused_stream(self, client):
+        """A stream that is refused has not begun to be answered."""
+        answer = await client.get("/orders/7/progress")
+
+        assert answer.status_code == 404
+
     async def test_stream(self, client, mediators):
         """A stream is sent as it comes, and ends when the client goes away."""
         await client.post("/orders", json={"product": "tea"})
