@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from diator.cli.loading import did_you_mean, failing_clearly, load, opened
 from diator.cli.mermaid import MAX_EDGES, count_edges, flowchart
+from diator.cli.page import page
 from diator.cli.showing import counted, explanation, overview, show
 from diator.description.describing import describe as describe_mediator
 from diator.description.model import Description, Event, Request
@@ -87,10 +89,26 @@ def graph(
         str | None,
         typer.Option(help="Draw this one alone, and what comes of it.", metavar="NAME"),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page for browsers into this file instead, where each request "
+            "can be followed; it needs no network.",
+            metavar="FILE",
+        ),
+    ] = None,
 ) -> None:
     """Print a Mermaid flowchart of requests, handlers and events."""
     with failing_clearly():
+    """Print a Mermaid flowchart of requests, handlers and events, or write a page."""
+    with _failing_clearly():
+        if html is not None and request is not None:
+            msg = "--request is for the flowchart: the page has all requests to choose"
+            raise ConfigurationError(msg)
         description, _ = asyncio.run(_looked_at(target))
+        if html is not None:
+            _write(html, page(description))
+            return
         only = None if request is None else _named(request, description.requests)
     lines = flowchart(description, only)
     print("\n".join(lines))  # noqa: T201  # to be written to a file
@@ -100,6 +118,15 @@ def graph(
             f"{count_edges(lines)}: draw one request with --request NAME",
             file=sys.stderr,
         )
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        # With the line ends of the template everywhere.
+        file.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        msg = f"cannot write {file}: {error.strerror}"
+        raise ConfigurationError(msg) from error
 
 
 async def _looked_at(target: str) -> tuple[Description, Sequence[Exception]]:
