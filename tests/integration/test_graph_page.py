@@ -68,7 +68,8 @@ class Tab:
         self.page.goto(self.file.as_uri() + choice)
 
     def choices(self) -> list[str]:
-        return self.list.get_by_role("link").locator("span:first-child").all_inner_texts()
+        links = self.list.get_by_role("link")
+        return links.locator("span:first-child").all_inner_texts()
 
     def focused(self) -> str:
         return self.page.evaluate("document.activeElement.textContent")
@@ -134,7 +135,9 @@ class TestChoosing:
 
         expect(tab.title).to_have_text("PlaceOrder command")
         expect(tab.page).to_have_title("PlaceOrder · Wiring")
-        expect(tab.list.locator("[aria-current=page]")).to_have_text(re.compile("Place"))
+        expect(tab.list.locator("[aria-current=page]")).to_have_text(
+            re.compile("Place")
+        )
         way = tab.main.locator(".request-way > li:visible")
         for step, told in enumerate(
             (
@@ -147,7 +150,11 @@ class TestChoosing:
         expect(way.nth(2)).to_contain_text("needs prices: Prices")
         expect(way.nth(2)).to_contain_text("StockTaken guess by ShelfStock.take")
         expect(tab.main.get_by_role("heading", level=4)).to_have_text(
-            ["OrderPlaced domain", "StockTaken domain guess", "OrderShipped notification"]
+            [
+                "OrderPlaced domain",
+                "StockTaken domain guess",
+                "OrderShipped notification",
+            ]
         )
 
     def test_left_out(self, tab):
@@ -293,6 +300,15 @@ class TestShowing:
         assert tab.page.evaluate(background) == dark
         tab.page.emulate_media(color_scheme="light")
         assert tab.page.evaluate(background) == dark
+
+    def test_still(self, open_tab):
+        """Nothing moves by itself, whether one asked for that or not."""
+        tab = open_tab(reduced_motion="no-preference")
+        tab.open(PLACE_ORDER)
+
+        assert tab.page.evaluate("document.getAnimations().length") == 0
+        scrolling = "getComputedStyle(document.documentElement).scrollBehavior"
+        assert tab.page.evaluate(scrolling) == "auto"
 
     @pytest.mark.parametrize("view", VIEWS)
     def test_narrow(self, open_tab, view):
