@@ -1,0 +1,122 @@
+"""The adapter to punq."""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin
+
+import punq
+
+from diator.container.injection import injected_parameters
+from diator.container.unregistered import refuse_unbuildable
+from diator.exceptions import ConfigurationError, UnresolvableError
+from diator.handler import qualified_name
+
+if TYPE_CHECKING:
+    from diator.container.protocol import Factory
+
+T = TypeVar("T")
+
+REGISTERED_BY = "register it with punq.Container.register({name}, ...)"
+
+
+class PunqContainer:
+    """
+    Builds handlers by way of a punq container.
+
+    Handlers and middlewares need no registration, what they need does. punq knows
+    nothing of scopes, and closes nothing: within one handler, what is registered as
+    transient is built once.
+
+    Args:
+        container: The punq container.
+
+    Raises:
+        ConfigurationError: It is something else.
+
+    """
+
+    def __init__(self, container: punq.Container) -> None:
+        if not isinstance(container, punq.Container):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
+            msg = f"{container!r} is not a punq.Container"
+            raise ConfigurationError(msg)
+        self.container = container
+
+    @property
+    def has_scopes(self) -> bool:
+        """Whether it has scopes, which punq's containers never have."""
+        return False
+
+    def check(self, dependency: type[Any], /) -> None:
+        """Find out whether punq could build a dependency, without building it."""
+        self._check(dependency, ())
+
+    def knows(self, dependency: type[Any], /) -> bool:
+        """Tell whether a dependency is registered."""
+        return bool(self._registrations(dependency))
+
+    def factory(self, dependency: type[T], /) -> Factory[T]:
+        """Have punq build a dependency."""
+        self.check(dependency)
+        if self.knows(dependency) or get_origin(dependency) is list:
+            return partial(self.container.resolve, dependency)
+        return partial(self.container.instantiate, dependency)
+
+    def scope(self) -> AbstractAsyncContextManager[None]:
+        """Make a scope of nothing."""
+        return nullcontext()
+
+    def _registrations(self, dependency: Any) -> list[Any]:
+        context = self.container.registrations.build_context(dependency)
+        return context.all_registrations(dependency)
+
+    def _check(self, dependency: Any, around: tuple[Any, ...]) -> None:
+        if get_origin(dependency) is list:
+            # It is given all that is registered, be it nothing.
+            return
+        registrations = self._registrations(dependency)
+        around_it = (*around, dependency)
+        if not registrations and (not around or self._registers_by_itself):
+            refuse_unbuildable(dependency, REGISTERED_BY)
+            if dependency not in around:
+                check = partial(self._check, around=around_it)
+                injected_parameters(dependency, check, self.knows, given=0)
+                return
+        # What a decorator asks for by its own type is the one registered before it.
+        depth = around.count(dependency)
+        if depth >= len(registrations):
+            name = qualified_name(dependency)
+            msg = (
+                f"punq has {'no more registrations' if depth else 'no registration'} "
+                f"of {name}: {REGISTERED_BY.format(name=name)}"
+            )
+            raise UnresolvableError(msg)
+        self._check_needs(registrations[-1 - depth], around_it)
+
+    @property
+    def _registers_by_itself(self) -> bool:
+        # Nothing public tells.
+        return getattr(self.container, "_auto_register", False)
+
+    def _check_needs(self, registration: Any, around: tuple[Any, ...]) -> None:
+        told = f"{qualified_name(registration.builder)} cannot be called"
+        for name, parameter in inspect.signature(
+            registration.builder
+        ).parameters.items():
+            if (
+                parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+                or parameter.default is not parameter.empty
+                or name in registration.args
+            ):
+                continue
+            if name not in registration.needs:
+                # It reads those of classes alone.
+                msg = f"{told}: punq sees no annotation of its parameter {name!r}"
+                raise UnresolvableError(msg)
+            try:
+                self._check(registration.needs[name], around)
+            except UnresolvableError as error:
+                msg = f"{told}: its parameter {name!r}: {error}"
+                raise UnresolvableError(msg) from error
