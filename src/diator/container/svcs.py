@@ -1,0 +1,93 @@
+"""The adapter to svcs."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import svcs
+
+from diator.container.protocol import Scoped
+from diator.container.unregistered import Unregistered
+from diator.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from diator.container.protocol import Factory
+
+T = TypeVar("T")
+
+Opened = tuple[svcs.Container, asyncio.Lock]
+
+
+class SvcsContainer:
+    """
+    Builds handlers by way of a svcs registry.
+
+    Handlers and middlewares need no registration, their services do. Each outermost
+    send has a `svcs.Container` of its own, which is closed at its end. A cleanup is
+    told of the exception only where svcs does so, since its version 26, for what is
+    registered with `suppress_context_exit=False`. The registry stays the caller's to
+    close.
+
+    Args:
+        registry: The svcs registry.
+
+    Raises:
+        ConfigurationError: It is something else, such as a `svcs.Container`.
+
+    """
+
+    def __init__(self, registry: svcs.Registry) -> None:
+        if not isinstance(registry, svcs.Registry):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
+            msg = (
+                f"{registry!r} is not a svcs.Registry, from which each send makes a "
+                "svcs.Container of its own"
+            )
+            raise ConfigurationError(msg)
+        self.registry = registry
+        self._unregistered = Unregistered(
+            self, "register it with svcs.Registry.register_factory({name}, ...)"
+        )
+
+    @property
+    def has_scopes(self) -> bool:
+        """Whether it has scopes, which svcs's containers are."""
+        return True
+
+    def check(self, dependency: type[Any], /) -> None:
+        """Find out whether a dependency is registered, or built from what is."""
+        self._unregistered.check(dependency)
+
+    def knows(self, dependency: type[Any], /) -> bool:
+        """Tell whether a service is registered."""
+        return dependency in self.registry
+
+    def factory(self, dependency: type[T], /) -> Factory[T] | Scoped:
+        """Have a service built by the container of the send."""
+        if not self.knows(dependency):
+            return self._unregistered.factory(dependency)
+        registered = self.registry.get_registered_service_for(dependency)
+
+        async def build(opened: Opened) -> T:
+            container, lock = opened
+            async with lock:
+                return await container.aget(dependency)
+
+        # What is never entered is never left, and is of use for longer.
+        return Scoped(
+            build, lasts=not registered.enter and not registered.takes_container
+        )
+
+    def scope(self) -> AbstractAsyncContextManager[Opened]:
+        """Prepare a container for one send."""
+        return _open(self.registry)
+
+
+@asynccontextmanager
+async def _open(registry: svcs.Registry) -> AsyncGenerator[Opened]:
+    async with svcs.Container(registry) as container:
+        # Tasks of one send may ask at the same time, and share what is built once.
+        yield container, asyncio.Lock()
