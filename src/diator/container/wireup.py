@@ -1,0 +1,92 @@
+"""The adapter to wireup."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wireup import AsyncContainer, ScopedAsyncContainer
+
+from diator.container.protocol import Scoped
+from diator.container.unregistered import Unregistered
+from diator.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from diator.container.protocol import Factory
+
+T = TypeVar("T")
+
+Opened = tuple[ScopedAsyncContainer, asyncio.Lock]
+
+
+class WireupContainer:
+    """
+    Builds handlers by way of a wireup container.
+
+    Handlers and middlewares need no registration, what they need does. wireup's scope
+    is entered once per outermost send, at first use; its generators are sent the
+    exception if the send failed. The container stays the caller's to close.
+
+    Args:
+        container: What `wireup.create_async_container` made.
+
+    Raises:
+        ConfigurationError: It is something else, such as a synchronous container.
+
+    """
+
+    def __init__(self, container: AsyncContainer) -> None:
+        if not isinstance(container, AsyncContainer):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
+            msg = (
+                f"{container!r} is not a wireup.AsyncContainer: "
+                "make one with wireup.create_async_container"
+            )
+            raise ConfigurationError(msg)
+        self.container = container
+        # Nothing public tells what is registered.
+        self._registry = container._registry  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        self._unregistered = Unregistered(
+            self,
+            "mark {name}, or what makes it, with @wireup.injectable and pass that to "
+            "wireup.create_async_container",
+        )
+
+    @property
+    def has_scopes(self) -> bool:
+        """Whether it has scopes, which wireup's containers always have."""
+        return True
+
+    def check(self, dependency: type[Any], /) -> None:
+        """Find out whether a dependency is registered, or built from what is."""
+        self._unregistered.check(dependency)
+
+    def knows(self, dependency: type[Any], /) -> bool:
+        """Tell whether a dependency is registered, without a qualifier."""
+        return self._registry.is_type_with_qualifier_known(dependency, None)
+
+    def factory(self, dependency: type[T], /) -> Factory[T] | Scoped:
+        """Have a dependency built by the scope of the send."""
+        if not self.knows(dependency):
+            return self._unregistered.factory(dependency)
+
+        async def build(opened: Opened) -> T:
+            scope, lock = opened
+            async with lock:
+                return await scope.get(dependency)
+
+        lifetime = self._registry.get_lifetime(dependency, None)
+        return Scoped(build, lasts=lifetime == "singleton")
+
+    def scope(self) -> AbstractAsyncContextManager[Opened]:
+        """Prepare wireup's scope for one send."""
+        return _open(self.container)
+
+
+@asynccontextmanager
+async def _open(container: AsyncContainer) -> AsyncGenerator[Opened]:
+    async with container.enter_scope() as scope:
+        # Tasks of one send may ask at the same time, and share what is built once.
+        yield scope, asyncio.Lock()
