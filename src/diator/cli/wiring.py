@@ -98,10 +98,8 @@ def graph(
         ),
     ] = None,
 ) -> None:
-    """Print a Mermaid flowchart of requests, handlers and events."""
-    with failing_clearly():
     """Print a Mermaid flowchart of requests, handlers and events, or write a page."""
-    with _failing_clearly():
+    with failing_clearly():
         if html is not None and request is not None:
             msg = "--request is for the flowchart: the page has all requests to choose"
             raise ConfigurationError(msg)
