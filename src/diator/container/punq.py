@@ -105,13 +105,11 @@ class PunqContainer:
         for name, parameter in inspect.signature(
             registration.builder
         ).parameters.items():
-            if (
-                parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-                or parameter.default is not parameter.empty
-                or name in registration.args
-            ):
+            if parameter.default is not parameter.empty or name in registration.args:
                 continue
             if name not in registration.needs:
+                if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                    continue
                 # It reads those of classes alone.
                 msg = f"{told}: punq sees no annotation of its parameter {name!r}"
                 raise UnresolvableError(msg)

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wireup import AsyncContainer, ScopedAsyncContainer
+from wireup import AsyncContainer
 
 from diator.container.protocol import Scoped
 from diator.container.unregistered import Unregistered
@@ -15,11 +15,13 @@ from diator.exceptions import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from wireup import ScopedAsyncContainer
+
     from diator.container.protocol import Factory
 
-T = TypeVar("T")
+    Opened = tuple[ScopedAsyncContainer, asyncio.Lock]
 
-Opened = tuple[ScopedAsyncContainer, asyncio.Lock]
+T = TypeVar("T")
 
 
 class WireupContainer:

@@ -586,6 +586,13 @@ class TestScope:
         assert isinstance(session, Scoped)
         assert not session.lasts
 
+    async def test_unused_by_factories(self, container, ledger):
+        """A scope can be entered and left with nothing asked of it."""
+        async with container.scope():
+            pass
+
+        assert ledger == []
+
     def test_declared(self, setup, container):
         """A container says whether it has scopes."""
         assert container.has_scopes is setup.shares
