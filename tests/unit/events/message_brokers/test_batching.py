@@ -320,7 +320,9 @@ class TestFailure:
     async def test_each_has_its_time(self, sender):
         """Who comes later is told later, and each has waited for as long."""
         loop = asyncio.get_running_loop()
-        batcher = Batcher(sender, timeout=SOON)
+        # A busy machine must not make the earlier one give up before the other comes.
+        timeout = 20 * SOON
+        batcher = Batcher(sender, timeout=timeout)
         waited = []
 
         async def wait():
@@ -329,19 +331,19 @@ class TestFailure:
             waited.append(loop.time() - started)
             return outcomes
 
-        async with asyncio.timeout(2 * SOON + SLACK), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(2 * timeout + SLACK), asyncio.TaskGroup() as group:
             [first] = await start(batcher, [0])
             earlier = group.create_task(wait())
-            await asyncio.sleep(SOON / 2)
+            await asyncio.sleep(SOON)
             first.cancel()
             await settle()
             later = group.create_task(wait())
 
         assert [str(outcome) for outcome in earlier.result() + later.result()] == [
-            "it may have been sent: it took more than 0.05 s",
-            "nothing was sent: it took more than 0.05 s",
+            "it may have been sent: it took more than 1 s",
+            "nothing was sent: it took more than 1 s",
         ]
-        assert min(waited) >= SOON - time.get_clock_info("monotonic").resolution
+        assert min(waited) >= timeout - time.get_clock_info("monotonic").resolution
         sender.let_go.set()
         await settle()
         assert sender.batches == [[0], [1]]
