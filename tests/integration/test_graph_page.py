@@ -5,14 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from diator import Command, Mediator
+from diator import (
+    Command,
+    DomainEvent,
+    EventEmitter,
+    Mediator,
+    NotificationEvent,
+    collect,
+)
 from diator.cli.page import page as page_of
 from diator.description.describing import describe
+from diator.middlewares.event_collection import EventCollectionMiddleware
 from tests.unit.description import shop
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -46,6 +55,40 @@ async def handle_hostile(command: Hostile) -> None: ...
 
 
 handle_hostile.__qualname__ = HOSTILE
+
+
+class Begin(Command):
+    pass
+
+
+class Again(DomainEvent):
+    pass
+
+
+class Lost(NotificationEvent):
+    pass
+
+
+async def begin(command: Begin, price: float) -> None:
+    collect(Again())
+
+
+async def again(event: Again) -> None:
+    collect(Again())
+    collect(Lost())
+
+
+def make_troubled() -> Mediator:
+    """Make one that lacks much, and whose events raise themselves."""
+    mediator = Mediator(event_emitter=EventEmitter())
+    mediator.use(EventCollectionMiddleware(mediator.event_emitter))
+    mediator.handles(Begin)(begin)
+    mediator.handles(Again)(again)
+    # Nobody can read its source.
+    written: dict[str, Any] = {"Lost": Lost}
+    exec("async def lose(event: Lost): ...", written)
+    mediator.handles(Lost)(written["lose"])
+    return mediator
 
 
 class Tab:
@@ -193,11 +236,31 @@ class TestChoosing:
             "leaves by FakeBrokeras stock.changed.v1 on the topic stock, in order by"
         )
 
+    def test_troubled(self, open_tab):
+        """What is missing or cannot be known is told, and circles come to an end."""
+        tab = open_tab(make_troubled())
+        tab.open()
+
+        tab.list.get_by_role("link", name="Begin").click()
+
+        begin = tab.main.locator(".request-way .handler")
+        expect(begin).to_contain_text("needs price: float missing: nothing says how")
+        later = tab.main.locator(".after")
+        expect(later.get_by_role("heading")).to_have_text(
+            ["Again domain", "Lost notification"]
+        )
+        expect(later.first).to_contain_text("before the middleware for domain events")
+        expect(later.last).to_contain_text("when the outermost send has succeeded")
+        expect(later.last).to_contain_text("cannot leave: there is no message broker")
+        expect(later.last.locator(".handler")).to_contain_text("without source")
+        expect(later.last.locator(".handler")).to_contain_text("unknown")
+
     def test_back(self, tab):
         """What is chosen is in the address, so that Back and bookmarks work."""
         tab.list.get_by_role("link", name="PlaceOrder").click()
         tab.list.get_by_role("link", name="OrderPlaced").click()
         assert tab.hash() == ORDER_PLACED
+        expect(tab.list.locator("[aria-current]")).to_have_count(1)
 
         tab.page.go_back()
 
@@ -252,6 +315,7 @@ class TestSearching:
         expect(tab.search).to_be_focused()
         keyboard.press("Control+A")
         keyboard.type("watch/")
+        expect(tab.search).to_have_value("watch/")
         keyboard.press("Backspace")
         keyboard.press("Enter")
         expect(tab.title).to_have_text("WatchOrders stream")
@@ -321,6 +385,16 @@ class TestShowing:
         assert width == 320
         if view != "overview":
             expect(tab.title).to_be_in_viewport()
+
+    def test_narrow_choice(self, open_tab):
+        """On a small screen, what is chosen is gone to."""
+        tab = open_tab(viewport={"width": 320, "height": 640})
+        tab.open()
+
+        tab.list.get_by_role("link", name="OrderPlaced").click()
+
+        expect(tab.title).to_have_text("OrderPlaced domain")
+        expect(tab.title).to_be_focused()
 
     def test_print(self, tab):
         """On paper there is the choice alone, dark on light."""
