@@ -23,6 +23,7 @@ INTERNAL = {
     "diator.cli.loading",
     "diator.cli.mermaid",
     "diator.cli.main",  # The command; its help is its reference.
+    "diator.cli.page",
     "diator.cli.service",
     "diator.cli.showing",
     "diator.cli.wiring",
@@ -32,6 +33,7 @@ INTERNAL = {
     "diator.consumer.retry",
     "diator.contracts.schemas",
     "diator.container.default",
+    "diator.container.unregistered",
     "diator.container.injection",
     "diator.container.plan",
     "diator.container.resources",
