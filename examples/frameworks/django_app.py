@@ -7,6 +7,7 @@ around its application.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict
@@ -93,7 +94,14 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         return
     async with AsyncExitStack() as stack:
         await receive()  # that it starts
-        scope["state"]["mediator"] = await stack.enter_async_context(shop.mediator())
+        try:
+            mediator = await stack.enter_async_context(shop.mediator())
+        except Exception:
+            # Else servers take it that the application knows no start, and go on.
+            why = traceback.format_exc()
+            await send({"type": "lifespan.startup.failed", "message": why})
+            raise
+        scope["state"]["mediator"] = mediator
         await send({"type": "lifespan.startup.complete"})
         await receive()  # that it ends
     await send({"type": "lifespan.shutdown.complete"})

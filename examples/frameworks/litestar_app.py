@@ -19,7 +19,7 @@ from litestar.params import FromPath, JSONBody
 
 from diator import Mediator
 from examples.frameworks import shop
-from examples.frameworks.problems import STATUS, problem
+from examples.frameworks.problems import STATUS, invalid, problem
 from examples.frameworks.shop import OrderView, PlaceOrder, ReadOrder
 
 PROBLEM = "application/problem+json"
@@ -60,10 +60,7 @@ def tell_invalid(
     _request: Request[Any, Any, Any], error: ValidationException
 ) -> Response[Any]:
     findings: Any = error.extra
-    errors = [
-        {"field": finding["key"], "detail": finding["message"]} for finding in findings
-    ]
-    body = {"title": error.detail, "status": 422, "errors": errors}
+    body = invalid(error.detail, [(each["key"], each["message"]) for each in findings])
     return Response(body, status_code=422, media_type=PROBLEM)
 
 
@@ -75,4 +72,5 @@ app = Litestar(
         ValidationException: tell_invalid,
     },
     lifespan=[lifespan],
+    logging_config=None,  # Else Litestar sets up the logging of the whole process.
 )

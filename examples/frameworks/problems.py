@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -17,7 +18,9 @@ from examples.frameworks.shop import OrderNotFoundError
 STATUS: dict[type[Exception], int] = {
     AuthorisationError: 403,
     OrderNotFoundError: 404,
-    msgspec.DecodeError: 422,  # where a body is read as a request by msgspec
+    # Where msgspec reads a body as a request: it is no JSON, or no such request.
+    msgspec.DecodeError: 400,
+    msgspec.ValidationError: 422,
     ValidationError: 422,
     ConcurrencyLimitError: 503,
     DeadlineExceededError: 504,
@@ -28,9 +31,16 @@ STATUS: dict[type[Exception], int] = {
 def problem(error: Exception) -> tuple[int, dict[str, Any]]:
     """Give the status of one of these errors, and the body that tells of it."""
     status = next(STATUS[each] for each in type(error).__mro__ if each in STATUS)
-    body: dict[str, Any] = {"title": str(error), "status": status}
     if isinstance(error, ValidationError):
-        body["errors"] = [
-            {"field": path, "detail": finding} for path, finding in error.findings
-        ]
-    return status, body
+        return status, invalid(str(error), error.findings)
+    if isinstance(error, msgspec.ValidationError):
+        # It tells of the first finding only, as "Expected … - at `$.path`".
+        finding, _, path = str(error).partition(" - at `$")
+        return status, invalid(str(error), [(path.strip(".`"), finding)])
+    return status, {"title": str(error), "status": status}
+
+
+def invalid(title: str, findings: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Make the body that tells of a request which breaks its own rules."""
+    errors = [{"field": path, "detail": finding} for path, finding in findings]
+    return {"title": title, "status": 422, "errors": errors}

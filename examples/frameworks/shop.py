@@ -31,11 +31,17 @@ from diator import (
     collect,
 )
 from diator.container.lagom import LagomContainer
+from diator.middlewares.authorisation import AuthorisationMiddleware
 from diator.middlewares.logging import LoggingMiddleware
 from diator.middlewares.transaction import TransactionMiddleware
 from diator.middlewares.validation import ValidationMiddleware
 
 DATABASE = "sqlite+aiosqlite:///shop.db"
+
+MOST = 100
+"""How much of a product everybody may order at once."""
+
+OrderId = Annotated[int, msgspec.Meta(gt=0, le=2**63 - 1)]  # SQLite's integers
 
 
 class Base(DeclarativeBase):
@@ -64,12 +70,12 @@ class OrderView:
 
 @dataclass(frozen=True)
 class ReadOrder(Query[OrderView]):
-    order_id: int
+    order_id: OrderId
 
 
 @dataclass(frozen=True)
 class FollowOrder(StreamRequest[str]):
-    order_id: int
+    order_id: OrderId
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,11 @@ class Couriers:
             await asyncio.Event().wait()  # for the doorbell, which takes a while
         finally:
             self.left.set()
+
+
+def is_little(command: PlaceOrder) -> bool | str:
+    """Decide for everybody; in earnest, by who the caller is."""
+    return command.amount <= MOST or f"at most {MOST} of a product are sold at once"
 
 
 async def place_order(command: PlaceOrder, session: AsyncSession) -> int:
@@ -141,13 +152,16 @@ async def mediator(database: str = DATABASE) -> AsyncGenerator[Mediator]:
         event_emitter=EventEmitter(container=container, failures="log"),
     )
     container[Mediator] = shop
+    authorisation = AuthorisationMiddleware()
+    authorisation.bind(PlaceOrder, is_little)
     shop.use(LoggingMiddleware())
     shop.use(ValidationMiddleware())
+    shop.use(authorisation, only=Command)
     shop.use(TransactionMiddleware(begin), only=Command)
-    shop.bind(PlaceOrder, place_order)
-    shop.bind(ReadOrder, read_order)
-    shop.bind(FollowOrder, follow_order)
-    shop.bind(OrderPlaced, print_label)
+    shop.handles(PlaceOrder)(place_order)
+    shop.handles(ReadOrder)(read_order)
+    shop.handles(FollowOrder)(follow_order)
+    shop.handles(OrderPlaced)(print_label)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(Base.metadata.create_all)

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from diator import Request
-from diator.exceptions import ValidationError
+from diator.exceptions import AuthorisationError, ValidationError
 from examples.frameworks import shop
 from examples.frameworks.shop import OrderNotFoundError, PlaceOrder, ReadOrder
 
@@ -27,7 +27,7 @@ def answer_to(request: Request[Any]) -> Any:
     except ValidationError as error:
         for path, finding in error.findings:
             typer.echo(f"{path}: {finding}", err=True)
-    except OrderNotFoundError as error:
+    except (AuthorisationError, OrderNotFoundError) as error:
         typer.echo(error, err=True)
     raise typer.Exit(1)
 

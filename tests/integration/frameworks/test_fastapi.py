@@ -42,12 +42,6 @@ class TestFastapi(OverHttp):
             "amount",
         ]
 
-    async def test_refused_stream(self, client):
-        """A stream that is refused has not begun to be answered."""
-        answer = await client.get("/orders/7/progress")
-
-        assert answer.status_code == 404
-
     async def test_stream(self, client, mediators):
         """A stream is sent as it comes, and ends when the client goes away."""
         await client.post("/orders", json={"product": "tea"})
@@ -59,6 +53,22 @@ class TestFastapi(OverHttp):
             couriers = mediators[-1].container[Couriers]
             assert not couriers.left.is_set()
 
-        assert events == ["data: tea is packed", "", "data: tea is on its way"]
+        assert events == ['data: "tea is packed"', "", 'data: "tea is on its way"']
         async with asyncio.timeout(30):
             await couriers.left.wait()
+
+    async def test_stream_refused(self, client):
+        """What is refused before the first item has its own status."""
+        absent = await client.get("/orders/7/progress")
+        impossible = await client.get("/orders/0/progress")
+
+        assert (absent.status_code, impossible.status_code) == (404, 422)
+
+    async def test_lines(self, client):
+        """A text of several lines is one event: nobody can make up others."""
+        await client.post("/orders", json={"product": "tea\n\ndata: forged"})
+
+        async with client.stream("GET", "/orders/1/progress") as answer:
+            line = await anext(answer.aiter_lines())
+
+        assert line == r'data: "tea\n\ndata: forged is packed"'

@@ -38,6 +38,13 @@ class TestTyper:
 
         assert (result.exit_code, result.stderr) == (1, "there is no order 7\n")
 
+    def test_forbidden(self):
+        """And what a policy refuses."""
+        result = shop("place", "tea", "--amount", "101")
+
+        assert result.exit_code == 1
+        assert "at most 100 of a product" in result.stderr
+
     def test_program(self):
         """It runs as it says."""
         run = subprocess.run(

@@ -89,8 +89,9 @@ mediator.handles(Buy)(buy)
         )
 
     @pytest.mark.parametrize("example", examples())
-    def test_examples(self, example):
+    def test_examples(self, example, monkeypatch, tmp_path):
         """Every example that can be looked at is wired completely."""
+        monkeypatch.chdir(tmp_path)  # Some open a database where they are.
         result = CliRunner().invoke(app, ["check", f"{example}:mediator"])
 
         assert (result.exit_code, result.output.split(": ")[0]) == (
