@@ -75,6 +75,8 @@ def _reason(only: Any, message_type: type) -> tuple[bool, str]:
         return True, "it is for all messages"
     if inspect.isclass(only) or isinstance(only, tuple):
         bases = [each for each in _selected(only) if issubclass(message_type, each)]
+        if message_type in bases:
+            return True, told
         if bases:
             return True, f"{told}, and {name} is a {bases[0].__qualname__}"
         return False, f"{told}, and {name} is none"
