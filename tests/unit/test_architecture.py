@@ -100,6 +100,7 @@ LEAVES = [
     "diator.cli.page",
     "diator.cli.service",
     "diator.cli.showing",
+    "diator.cli.start",
     "diator.cli.wiring",
     "diator.contracts.compatibility",
     "diator.contracts.contract",

@@ -26,6 +26,7 @@ INTERNAL = {
     "diator.cli.page",
     "diator.cli.service",
     "diator.cli.showing",
+    "diator.cli.start",
     "diator.cli.wiring",
     "diator.consumer.consumption",
     "diator.consumer.dispatch",

@@ -24,6 +24,15 @@ UNDERSTOOD = {
     *(*STRUCTURE, *CHOICES, *ANNOTATIONS),
 }
 
+SENT = (
+    "is no longer there, though others rely on it",
+    "may be missing, though others rely on it",
+)
+RECEIVED = (
+    "is asked for, which others do not send",
+    "is asked for always, which others may leave out",
+)
+
 TYPES: dict[type, str] = {
     bool: "boolean",
     int: "integer",
@@ -88,10 +97,10 @@ def breaking_changes(older: Any, newer: Any) -> list[BreakingChange]:
         for part, path in (("headers", "headers"), ("payload", "")):
             # Others read what is sent, and write what is received.
             if action == "send":
-                comparison = _Comparison(written_by=newer, read_by=older)
+                comparison = _Comparison(SENT, written_by=newer, read_by=older)
                 faults = comparison.faults(new_message[part], message[part], path)
             else:
-                comparison = _Comparison(written_by=older, read_by=newer)
+                comparison = _Comparison(RECEIVED, written_by=older, read_by=newer)
                 faults = comparison.faults(message[part], new_message[part], path)
             changes += [BreakingChange(name, *fault) for fault in faults]
     return changes
@@ -117,12 +126,16 @@ class _Comparison:
     Compares what one side writes with what the other one reads.
 
     Args:
+        reasons: What it means that something is missing, and that it may be.
         written_by: The document of the writer, where its references lead to.
         read_by: That of the reader.
 
     """
 
-    def __init__(self, *, written_by: Any, read_by: Any) -> None:
+    def __init__(
+        self, reasons: tuple[str, str], *, written_by: Any, read_by: Any
+    ) -> None:
+        self._is_missing, self._may_be_missing = reasons
         self._written_by = written_by
         self._read_by = read_by
         self._compared: list[tuple[str, str]] = []
@@ -193,9 +206,9 @@ class _Comparison:
         known: dict[str, Any] = read.get("properties", {})
         for name in read.get("required", ()):
             if name not in properties:
-                found.append((_join(path, name), "is needed, and is not there"))
+                found.append((_join(path, name), self._is_missing))
             elif name not in written.get("required", ()):
-                found.append((_join(path, name), "is needed, and may be missing"))
+                found.append((_join(path, name), self._may_be_missing))
         for name, schema in properties.items():
             other = known.get(name, read.get("additionalProperties", True))
             if other is False:

@@ -100,6 +100,18 @@ class Timeline:
         return "\n".join(map(str.rstrip, lines)) or "  nothing"
 
 
+def _check_fields(message_type: Any, values: dict[str, Any]) -> None:
+    """Refuse what fits no message because it is misspelt, and so proves nothing."""
+    if not is_dataclass(message_type):
+        return
+    known = [field.name for field in fields(message_type)]
+    for name in values:
+        if name not in known:
+            told = ", ".join(known) or "none"
+            msg = f"{message_type.__qualname__} has no field {name!r}, only {told}"
+            raise TypeError(msg)
+
+
 class Messages:
     """
     The messages with which one thing was done, such as those that were sent.
@@ -129,7 +141,11 @@ class Messages:
             where: Tells those that are meant.
             values: What those that are meant have in their fields.
 
+        Raises:
+            TypeError: It is a dataclass that has no such field.
+
         """
+        _check_fields(message_type, values)
         return [
             line.message
             for line in self._timeline.lines

@@ -102,9 +102,9 @@ class TestBreakingChanges:
         newer = [("x", int | None), ("items", list[inner])]
 
         assert changes(older, newer) == [
-            f"{NAME}, payload.gone: is needed, and is not there",
+            f"{NAME}, payload.gone: is no longer there, though others rely on it",
             f"{NAME}, payload.x: may be null, which was not known",
-            f"{NAME}, payload.items[].y: is needed, and is not there",
+            f"{NAME}, payload.items[].y: is no longer there, though others rely on it",
         ]
 
     def test_lists_and_tuples(self):
@@ -151,7 +151,7 @@ class TestBreakingChanges:
 
         assert changes(with_field(int), more) == []
         assert changes(with_field(int), more, is_received=True) == [
-            f"{NAME}, payload.y: is needed, and is not there"
+            f"{NAME}, payload.y: is asked for, which others do not send"
         ]
         assert changes(with_field(int), more_with_default, is_received=True) == []
 
@@ -161,7 +161,7 @@ class TestBreakingChanges:
 
         assert changes(with_field(int), fewer, is_received=True) == []
         assert changes(with_field(int), fewer) == [
-            f"{NAME}, payload.x: is needed, and is not there"
+            f"{NAME}, payload.x: is no longer there, though others rely on it"
         ]
 
     def test_may_be_missing(self):
@@ -169,7 +169,11 @@ class TestBreakingChanges:
         unset = [("x", int | msgspec.UnsetType, field(default=msgspec.UNSET))]
 
         assert changes(with_field(int), unset) == [
-            f"{NAME}, payload.x: is needed, and may be missing"
+            f"{NAME}, payload.x: may be missing, though others rely on it"
+        ]
+        with_default = [("x", int, field(default=1))]
+        assert changes(with_default, with_field(int), is_received=True) == [
+            f"{NAME}, payload.x: is asked for always, which others may leave out"
         ]
 
     def test_message_less(self):

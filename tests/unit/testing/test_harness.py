@@ -249,6 +249,13 @@ class TestExpectations:
         assert harness.published.all(UserJoined)[0].user_id == 7
         harness.published.none(UserJoined, user_id=8)
 
+    def test_misspelt_field(self):
+        """What could fit nothing is told, and not taken for proof."""
+        harness = Harness(application())
+
+        with pytest.raises(TypeError, match="UserJoined has no field 'usr', only"):
+            harness.published.none(UserJoined, usr=7)
+
     async def test_timeline(self):
         """A failed expectation tells what happened, what is nested indented."""
         harness = Harness(application())
