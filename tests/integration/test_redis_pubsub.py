@@ -61,6 +61,14 @@ async def proxy(redis_url, redis_client):
 
 
 class TestReceiving:
+    async def test_begin(self, redis_url):
+        """What is received is nobody else's."""
+        async with listening(redis_url) as (broker, subscription):
+            receiving = asyncio.create_task(subscription.receive(1))
+            [delivery, *_] = await publish_until(broker, receiving)
+
+            assert subscription.begin(delivery)
+
     async def test_delivery(self, redis_url, redis_client):
         """What the channel tells is told; what is no message of ours comes too."""
         command = make_message(1, message_type="command")

@@ -736,12 +736,17 @@ class TestLag:
 
             told = await broker.lag(EVENTS, "g")
             assert (told.waiting or 0) + told.pending == 2
+            assert await broker.lag(EVENTS, "another") == Lag(waiting=3, pending=0)
+
+
+# Seconds: long enough for a busy machine to renew it, and short enough to wait for.
+OWNED = 0.6
 
 
 class TestOwnership:
     async def test_second_owner_waits(self, partitioned, caplog, monkeypatch):
         """Nobody reads a partition that is another's, until that has ended."""
-        monkeypatch.setattr(ownership_module, "OWNED_SECONDS", SOON)
+        monkeypatch.setattr(ownership_module, "OWNED_SECONDS", OWNED)
         async with partitioned.subscribe([EVENTS], group="g") as second:
             async with partitioned.subscribe([EVENTS], group="g") as first:
                 await partitioned.publish(make_messages(3, key="a"))
@@ -750,7 +755,7 @@ class TestOwnership:
                     caplog.at_level(logging.WARNING, "diator"),
                     pytest.raises(TimeoutError),
                 ):
-                    async with asyncio.timeout(3 * SOON):
+                    async with asyncio.timeout(3 * OWNED):
                         await second.receive(3)
                 assert caplog.text.count("partition is another member's") == 1
                 assert all(first.begin(each) for each in held)
@@ -758,12 +763,12 @@ class TestOwnership:
 
     async def test_paused_owner(self, partitioned, caplog, monkeypatch):
         """An owner that was away for too long begins nothing that it had read."""
-        monkeypatch.setattr(ownership_module, "OWNED_SECONDS", SOON)
+        monkeypatch.setattr(ownership_module, "OWNED_SECONDS", OWNED)
         async with partitioned.subscribe([EVENTS], group="g") as paused:
             await partitioned.publish(make_messages(3, key="a"))
             begun, *waiting = await receive(paused, 3)
             assert paused.begin(begun)
-            time.sleep(1.5 * SOON)  # noqa: ASYNC251  # as a stopped process would
+            time.sleep(1.5 * OWNED)  # noqa: ASYNC251  # as a stopped process would
             async with partitioned.subscribe([EVENTS], group="g") as other:
                 assert numbers(await receive(other, 3)) == [0, 1, 2]
 
@@ -773,7 +778,7 @@ class TestOwnership:
 
     async def test_taken(self, partitioned, redis_client, caplog, monkeypatch):
         """An owner whose key is another's says so, and begins nothing more."""
-        monkeypatch.setattr(ownership_module, "OWNED_SECONDS", SOON)
+        monkeypatch.setattr(ownership_module, "OWNED_SECONDS", OWNED)
         async with partitioned.subscribe([EVENTS], group="g") as owner:
             await partitioned.publish(make_messages(1, key="a"))
             [delivery] = await receive(owner, 1)
@@ -786,6 +791,17 @@ class TestOwnership:
 
             assert not owner.begin(delivery)
             assert numbers(await receive(owner, 1)) == [0]
+
+    async def test_cancelled_while_asking(self, partitioned, redis_client):
+        """Who leaves while it asks for partitions leaves them to others at once."""
+        async with partitioned.subscribe([EVENTS], group="g") as leaving:
+            asking = asyncio.create_task(leaving.receive(1))
+            async with asyncio.timeout(PATIENCE):
+                while not await redis_client.keys("*:owner:g"):
+                    pass
+            asking.cancel()
+
+        assert await redis_client.keys("*:owner:g") == []
 
 
 class TestAnswersThatCameToNobody:

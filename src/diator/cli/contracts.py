@@ -39,16 +39,14 @@ Output = Annotated[
 def asyncapi(target: Target, output: Output = None) -> None:
     """Give the contract as an AsyncAPI 3.0 document, in JSON."""
     with failing_clearly():
-        document = asyncio.run(_contract(target)).asyncapi()
-    _give(document, output)
+        _give(asyncio.run(_contract(target)).asyncapi(), output)
 
 
 @contract.command("json-schema")
 def json_schema(target: Target, output: Output = None) -> None:
     """Give one JSON Schema for the bodies of all messages."""
     with failing_clearly():
-        document = asyncio.run(_contract(target)).json_schema()
-    _give(document, output)
+        _give(asyncio.run(_contract(target)).json_schema(), output)
 
 
 @contract.command()
@@ -85,7 +83,11 @@ def _give(document: Any, output: Path | None) -> None:
     if output is None:
         print(text)  # noqa: T201  # to be read by other programs
         return
-    output.write_text(f"{text}\n")
+    try:
+        output.write_text(f"{text}\n")
+    except OSError as error:
+        msg = f"{output} cannot be written: {error}"
+        raise ConfigurationError(msg) from None
 
 
 def _read(file: Path) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from diator.contracts.schemas import is_list, is_schema
@@ -11,13 +13,21 @@ LOWER_BOUNDS = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProp
 UPPER_BOUNDS = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 
 # What a reader asks for that has no order: nothing but the same is as good.
-EXACT = ("format", "pattern", "multipleOf", "contentEncoding", "uniqueItems")
+EXACT = ("format", "pattern", "multipleOf", "contentEncoding")
 
-STRUCTURE = ("properties", "required", "additionalProperties", "items")
+EXCLUSIVE = {"minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum"}
+
+STRUCTURE = (
+    "properties", "required", "additionalProperties", "propertyNames", "items",
+)  # fmt: skip
 CHOICES = ("type", "enum", "const", "anyOf", "oneOf", "$ref", "additionalItems")
 
 # They tell something to people, and nothing about what is valid.
-ANNOTATIONS = ("title", "description", "default", "examples", "discriminator")
+ANNOTATIONS = (
+    *("title", "description", "default", "examples", "discriminator"),
+    *("deprecated", "readOnly", "writeOnly"),
+    "uniqueItems",  # Readers of ours take a set for what it is, whatever comes twice.
+)
 
 UNDERSTOOD = {
     *(*LOWER_BOUNDS, *UPPER_BOUNDS, *EXACT),
@@ -40,6 +50,10 @@ TYPES: dict[type, str] = {
     str: "string",
     type(None): "null",
 }
+
+
+Fault = tuple[str, str]
+"""Where something is wrong, and what."""
 
 
 class BreakingChange(NamedTuple):
@@ -79,45 +93,52 @@ def breaking_changes(older: Any, newer: Any) -> list[BreakingChange]:
         ConfigurationError: One of them is no such document.
 
     """
+    try:
+        return list(_changes(older, newer))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        msg = "this is no AsyncAPI document that a Contract has given"
+        raise ConfigurationError(msg) from error
+
+
+def _changes(older: Any, newer: Any) -> Iterator[BreakingChange]:
     before, now = _operations(older), _operations(newer)
-    changes: list[BreakingChange] = []
     for (action, name), (topic, message) in before.items():
         if (action, name) not in now:
             verb = "sent" if action == "send" else "received"
-            changes.append(BreakingChange(name, "", f"is no longer {verb}"))
+            yield BreakingChange(name, "", f"is no longer {verb}")
             continue
         new_topic, new_message = now[action, name]
         if topic != new_topic:
             reason = f"has moved from the topic {topic!r} to {new_topic!r}"
-            changes.append(BreakingChange(name, "", reason))
+            yield BreakingChange(name, "", reason)
         old_type, new_type = message["contentType"], new_message["contentType"]
         if old_type != new_type:
-            reason = f"is {new_type} instead of {old_type}"
-            changes.append(BreakingChange(name, "", reason))
+            yield BreakingChange(name, "", f"is {new_type} instead of {old_type}")
         for part, path in (("headers", "headers"), ("payload", "")):
+            old, new = message[part], new_message[part]
             # Others read what is sent, and write what is received.
             if action == "send":
-                comparison = _Comparison(SENT, written_by=newer, read_by=older)
-                faults = comparison.faults(new_message[part], message[part], path)
+                comparison = _Comparison(
+                    SENT, exact=True, written_by=newer, read_by=older
+                )
+                faults = comparison.faults(new, old)
             else:
-                comparison = _Comparison(RECEIVED, written_by=older, read_by=newer)
-                faults = comparison.faults(message[part], new_message[part], path)
-            changes += [BreakingChange(name, *fault) for fault in faults]
-    return changes
+                comparison = _Comparison(
+                    RECEIVED, exact=False, written_by=older, read_by=newer
+                )
+                faults = comparison.faults(old, new)
+            for fault in _at(path, faults):
+                yield BreakingChange(name, *fault)
 
 
 def _operations(document: Any) -> dict[tuple[str, str], tuple[str, Any]]:
     """Give the topic and the description of what is sent and received, by name."""
-    try:
-        operations: dict[tuple[str, str], tuple[str, Any]] = {}
-        for operation in document["operations"].values():
-            channel, name = operation["messages"][0]["$ref"].split("/")[2::2]
-            topic = document["channels"][channel]["address"]
-            message = document["components"]["messages"][name]
-            operations[operation["action"], name] = topic, message
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        msg = "this is no AsyncAPI document that a Contract has given"
-        raise ConfigurationError(msg) from error
+    operations: dict[tuple[str, str], tuple[str, Any]] = {}
+    for operation in document["operations"].values():
+        channel, name = operation["messages"][0]["$ref"].split("/")[2::2]
+        topic = document["channels"][channel]["address"]
+        message = document["components"]["messages"][name]
+        operations[operation["action"], name] = topic, message
     return operations
 
 
@@ -126,40 +147,39 @@ class _Comparison:
     Compares what one side writes with what the other one reads.
 
     Args:
-        reasons: What it means that something is missing, and that it may be.
+        reasons: What it means that a field is missing, and that it may be.
+        exact: Whether the writer has no other fields than it says, as diator has not.
         written_by: The document of the writer, where its references lead to.
         read_by: That of the reader.
 
     """
 
     def __init__(
-        self, reasons: tuple[str, str], *, written_by: Any, read_by: Any
+        self,
+        reasons: tuple[str, str],
+        *,
+        exact: bool,
+        written_by: Any,
+        read_by: Any,
     ) -> None:
         self._is_missing, self._may_be_missing = reasons
+        self._exact = exact
         self._written_by = written_by
         self._read_by = read_by
-        self._compared: list[tuple[str, str]] = []
+        # Each part is compared once, and one that contains itself taken as equal until
+        # something is found. Parts stand in the documents, which outlive this.
+        self._known: dict[tuple[int, int], list[Fault]] = {}
 
-    def faults(self, written: Any, read: Any, path: str) -> list[tuple[str, str]]:
+    def faults(self, written: Any, read: Any) -> list[Fault]:
         """Give what is wrong with what is written, for the reader, and where."""
-        references = (_reference(written), _reference(read))
-        # Types that contain themselves are compared once.
-        if references in self._compared:
-            return []
-        self._compared.append(references)
-        try:
-            return self._compare(
-                _choices(written, self._written_by), _choices(read, self._read_by), path
-            )
-        finally:
-            self._compared.pop()
+        return self._compare(
+            _choices(written, self._written_by), _choices(read, self._read_by)
+        )
 
-    def _compare(
-        self, written: list[Any], read: list[Any], path: str
-    ) -> list[tuple[str, str]]:
-        found: list[tuple[str, str]] = []
+    def _compare(self, written: list[Any], read: list[Any]) -> list[Fault]:
+        found: list[Fault] = []
         for choice in written:
-            faults = [self._faults_of_choice(choice, each, path) for each in read]
+            faults = [self._faults_of_choice(choice, each) for each in read]
             if not all(faults):
                 continue
             # What it was before, as far as can be told.
@@ -173,74 +193,105 @@ class _Comparison:
             elif len(alike) == 1:
                 found += alike[0]
             else:
-                wrong = f"may be {_shown(choice)}, which was not known"
-                found.append((path, wrong))
+                found.append(("", f"may be {_shown(choice)}, which was not known"))
         return found
 
-    def _faults_of_choice(
-        self, written: Any, read: Any, path: str
-    ) -> list[tuple[str, str]]:
+    def _faults_of_choice(self, written: Any, read: Any) -> list[Fault]:
         if not set(read) - set(ANNOTATIONS):
             return []
         if unknown := {*written, *read} - UNDERSTOOD:
             same = all(written.get(name) == read.get(name) for name in unknown)
             if not same:
-                return [(path, f"{', '.join(sorted(unknown))} cannot be compared")]
-        if "const" in read and written.get("const", ...) != read["const"]:
-            return [(path, f"is {_shown(written)} instead of {_shown(read)}")]
-        if not _is_of_type(written, read):
-            return [(path, f"is {_shown(written)} instead of {_shown(read)}")]
-        if "const" in written:
+                return [("", f"{', '.join(sorted(unknown))} cannot be compared")]
+        is_other_value = "const" in read and written.get("const", ...) != read["const"]
+        if is_other_value or not _is_of_type(written, read):
+            return [("", f"is {_shown(written)} instead of {_shown(read)}")]
+        if "const" in read:
             return []
-        return [
-            *((path, reason) for reason in _faults_of_limits(written, read)),
-            *self._faults_of_object(written, read, path),
-            *self._faults_of_array(written, read, path),
-        ]
+        limits = _faults_of_limits(written, read)
+        if not {*written, *read}.intersection(STRUCTURE):
+            return limits
+        return limits + self._faults_of_structure(written, read)
 
-    def _faults_of_object(
-        self, written: Any, read: Any, path: str
-    ) -> list[tuple[str, str]]:
-        found: list[tuple[str, str]] = []
-        properties: dict[str, Any] = written.get("properties", {})
-        known: dict[str, Any] = read.get("properties", {})
-        for name in read.get("required", ()):
-            if name not in properties:
-                found.append((_join(path, name), self._is_missing))
-            elif name not in written.get("required", ()):
-                found.append((_join(path, name), self._may_be_missing))
-        for name, schema in properties.items():
-            other = known.get(name, read.get("additionalProperties", True))
-            if other is False:
-                found.append((_join(path, name), "is more than is allowed"))
-            elif other is not True:
-                found += self.faults(schema, other, _join(path, name))
-        if is_schema(read.get("additionalProperties")):
-            values = written.get("additionalProperties", {})
-            found += self.faults(
-                values, read["additionalProperties"], _join(path, "{}")
-            )
+    def _faults_of_structure(self, written: Any, read: Any) -> list[Fault]:
+        pair = (id(written), id(read))
+        if pair in self._known:
+            return self._known[pair]
+        before = set(self._known)
+        self._known[pair] = []
+        found = [
+            *self._faults_of_object(written, read),
+            *self._faults_of_array(written, read),
+        ]
+        if found:
+            # What was taken as equal because these were has to be looked at again.
+            self._known = {
+                each: faults
+                for each, faults in self._known.items()
+                if faults or each in before
+            }
+        self._known[pair] = found
         return found
 
-    def _faults_of_array(
-        self, written: Any, read: Any, path: str
-    ) -> list[tuple[str, str]]:
+    def _faults_of_object(self, written: Any, read: Any) -> list[Fault]:
+        found: list[Fault] = []
+        properties: dict[str, Any] = written.get("properties", {})
+        known: dict[str, Any] = read.get("properties", {})
+        allowed: Any = read.get("additionalProperties", True)
+        for name in read.get("required", ()):
+            if name not in properties:
+                found.append((name, self._is_missing))
+            elif name not in written.get("required", ()):
+                found.append((name, self._may_be_missing))
+        for name, schema in properties.items():
+            other = known.get(name, allowed)
+            if other is False:
+                found.append((name, "is more than is allowed"))
+            elif other is not True:
+                found += _at(name, self.faults(schema, other))
+        return found + self._faults_of_others(written, read)
+
+    def _faults_of_others(self, written: Any, read: Any) -> list[Fault]:
+        """Give what is wrong with fields that have no names: those of a dict."""
+        found: list[Fault] = []
+        properties: dict[str, Any] = written.get("properties", {})
+        others: Any = written.get("additionalProperties", False)
+        allowed: Any = read.get("additionalProperties", True)
+        if allowed is False and (others is not False or not self._is_closed(written)):
+            found.append(("", "must have no other fields any more"))
+        if others is not False:
+            for name, schema in read.get("properties", {}).items():
+                if name not in properties:
+                    found += _at(name, self.faults(others, schema))
+            if is_schema(allowed):
+                found += _at("{}", self.faults(others, allowed))
+        if "propertyNames" in read:
+            names = written.get("propertyNames", {"type": "string"})
+            found += _at("{name}", self.faults(names, read["propertyNames"]))
+        return found
+
+    def _faults_of_array(self, written: Any, read: Any) -> list[Fault]:
         wanted = read.get("items", {})
         items = written.get("items", {})
         if not is_list(wanted) and not is_list(items):
-            return self.faults(items, wanted, f"{path}[]") if wanted else []
+            return _at("[]", self.faults(items, wanted)) if wanted else []
         # Tuples; how many items there are is for the limits of their length to say.
         if not is_list(wanted) or not is_list(items):
-            return [(path, "is a list of another kind, of any length or of one")]
+            return [("", "is a list of another kind, of any length or of one")]
         return [
             fault
             for number, (item, other) in enumerate(zip(items, wanted, strict=False))
-            for fault in self.faults(item, other, f"{path}[{number}]")
+            for fault in _at(f"[{number}]", self.faults(item, other))
         ]
 
+    def _is_closed(self, written: Any) -> bool:
+        # What is sent has just the fields of its class; others may have sent more, as
+        # long as these were ignored.
+        return self._exact or written.get("additionalProperties") is False
 
-def _reference(schema: Any) -> str:
-    return schema.get("$ref", str(id(schema))) if is_schema(schema) else ""
+
+def _at(step: str, faults: list[Fault]) -> list[Fault]:
+    return [(_join(step, path), reason) for path, reason in faults]
 
 
 def _choices(schema: Any, document: Any) -> list[Any]:
@@ -276,27 +327,34 @@ def _is_of_type(written: Any, read: Any) -> bool:
     return found == wanted or (found == "integer" and wanted == "number")
 
 
-def _faults_of_limits(written: Any, read: Any) -> list[str]:
-    found = [
-        f"may be less: {name} is {written.get(name)} instead of {read[name]}"
-        for name in LOWER_BOUNDS
-        if name in read and written.get(name, float("-inf")) < read[name]
-    ]
+def _faults_of_limits(written: Any, read: Any) -> list[Fault]:
+    asked = {*LOWER_BOUNDS, *UPPER_BOUNDS, *EXACT}.intersection(read)
+    if asked and "const" in written:
+        told = ", ".join(sorted(asked))
+        return [("", f"is {_shown(written)}, which may break the {told} of before")]
+    found: list[str] = []
+    for bounds, is_within, more in (
+        (LOWER_BOUNDS, operator.ge, "less"),
+        (UPPER_BOUNDS, operator.le, "more"),
+    ):
+        for name in asked.intersection(bounds):
+            # Above 0 is at least 0, too.
+            exclusive = EXCLUSIVE.get(name, name)
+            value = written.get(name, written.get(exclusive))
+            if value is None or not is_within(value, read[name]):
+                found.append(f"may be {more}: the {name} is not {read[name]} any more")
     found += [
-        f"may be more: {name} is {written.get(name)} instead of {read[name]}"
-        for name in UPPER_BOUNDS
-        if name in read and written.get(name, float("inf")) > read[name]
-    ]
-    found += [
-        f"has the {name} {written.get(name)!r} instead of {read[name]!r}"
+        f"has another {name}, {written.get(name)!r} instead of {read[name]!r}"
         for name in EXACT
         if name in read and written.get(name) != read[name]
     ]
-    return found
+    return [("", reason) for reason in sorted(found)]
 
 
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+def _join(path: str, step: str) -> str:
+    if not path or not step:
+        return path + step
+    return f"{path}{step}" if step.startswith("[") else f"{path}.{step}"
 
 
 def _shown(schema: Any) -> str:

@@ -164,11 +164,6 @@ class Contract:
             named |= {f"{name}{suffix}": schema for name, schema in parts.items()}
             for message_type, payload in zip(types, payloads, strict=True):
                 bodies[message_type] = self._body(self._entries[message_type], payload)
-        for schema in named.values():
-            # A field of ours that is in UTC, which its type does not say.
-            properties = schema.get("properties", {})
-            if properties.get("event_timestamp") == STRING:
-                properties["event_timestamp"] = TIME
         return bodies, dict(sorted(named.items()))
 
     def _body(self, entry: Entry, payload: Schema) -> Schema:
@@ -239,7 +234,13 @@ def _in_draft_7(schema: Any) -> Any:
         return [_in_draft_7(each) for each in schema]
     if not is_schema(schema):
         return schema
-    older = {name: _in_draft_7(each) for name, each in schema.items()}
+    older = {
+        # Fields may have the names of keywords.
+        name: {field: _in_draft_7(of_field) for field, of_field in each.items()}
+        if name == "properties"
+        else _in_draft_7(each)
+        for name, each in schema.items()
+    }
     if "prefixItems" in older:
         older["additionalItems"] = older.pop("items", True)
         older["items"] = older.pop("prefixItems")

@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType
 
 from diator.events.message_brokers.encoding import encode_payload
 from diator.events.message_brokers.holding_back import HeldBackKeys
-from diator.events.message_brokers.protocol import Message, MessageBroker
+from diator.events.message_brokers.protocol import Message, MessageBroker, checked
 from diator.exceptions import ConfigurationError, DecodingError, EncodingError
 from diator.messages.envelope import MAX_ID_LENGTH, Envelope, Id, Name
 from diator.messages.headers import (
@@ -145,6 +145,17 @@ class CloudEventsBroker:
             for place, outcome in zip(places, published, strict=True):
                 outcomes[place] = outcome
         return outcomes
+
+    async def check(self) -> None:
+        """
+        Find out whether the broker answers, as it does itself.
+
+        Raises:
+            ConfigurationError: The broker has no way to be asked.
+            Exception: It does not answer.
+
+        """
+        await checked(self._broker)
 
     def _format(self, message: Message) -> Message:
         data = encode_payload(message)

@@ -20,13 +20,15 @@ _origins: dict[int, tuple[SpanContext, weakref.ref[Any]]] = {}
 
 def remember(event: Any, span: SpanContext) -> None:
     """
-    Remember which span raised an event, unless it is known already.
+    Remember which span raised an event, unless one inside it is known already.
 
     Events without weak references (slotted dataclasses of a slotted base, Structs
     without `weakref=True`) cannot be known again.
     """
     key = id(event)
-    if key in _origins:
+    known = origin_of(event)
+    # In another trace it was raised once more.
+    if known is not None and known.trace_id == span.trace_id:
         return
     try:
         reference = weakref.ref(event, lambda _: _origins.pop(key, None))

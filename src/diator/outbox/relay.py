@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from diator.backoff import Backoff
-from diator.events.message_brokers.protocol import Checkable, Message
+from diator.events.message_brokers.protocol import Message, checked
 from diator.exceptions import ConfigurationError, EncodingError, InUseError
 from diator.logger import get_logger
 from diator.outbox.batch import Batches, Failure, Outcome
@@ -255,11 +255,9 @@ class Relay:
 
     async def _is_answered(self) -> bool:
         """Find out whether the broker answers, if there is a way."""
-        if not isinstance(self._broker, Checkable):
-            return False
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
-                await self._broker.check()
+                await checked(self._broker)
         except Exception:  # noqa: BLE001  # a broker of anybody's may raise anything
             return False
         return True

@@ -244,12 +244,16 @@ class Harness:
             yield item
 
     def _given(self, request: Any) -> Any:
-        answer = self._answers[type(request)]
-        if isinstance(answer, BaseException) or (
-            inspect.isclass(answer) and issubclass(answer, BaseException)
-        ):
+        answer: Any = self._answers[type(request)]
+        if _is_error(answer):
             raise answer
-        return answer(request) if inspect.isroutine(answer) else answer
+        return answer(request) if callable(answer) else answer
+
+
+def _is_error(answer: Any) -> bool:
+    return isinstance(answer, BaseException) or (
+        inspect.isclass(answer) and issubclass(answer, BaseException)
+    )
 
 
 def _add_all(chain: MiddlewareChain, original: MiddlewareChain) -> None:

@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from diator.handler import qualified_name
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
@@ -105,10 +107,10 @@ def _check_fields(message_type: Any, values: dict[str, Any]) -> None:
     if not is_dataclass(message_type):
         return
     known = [field.name for field in fields(message_type)]
-    for name in values:
-        if name not in known:
-            told = ", ".join(known) or "none"
-            msg = f"{message_type.__qualname__} has no field {name!r}, only {told}"
+    for field in values:
+        if field not in known:
+            name = qualified_name(message_type)
+            msg = f"{name} has no field {field!r}, only {', '.join(known) or 'none'}"
             raise TypeError(msg)
 
 

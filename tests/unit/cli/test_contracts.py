@@ -61,6 +61,14 @@ class TestGive:
 
         assert json.loads(printed) == make_contract().json_schema()
 
+    def test_nowhere(self, tmp_path):
+        """A file that cannot be written is told of."""
+        file = tmp_path / "missing" / "asyncapi.json"
+        result = diator("asyncapi", f"{HERE}:make_contract", "--output", file)
+
+        assert result.exit_code == 2
+        assert "cannot be written" in result.stderr
+
     def test_no_contract(self):
         """Something else than a contract is told of."""
         result = diator("asyncapi", f"{HERE}:Placed.__name__")

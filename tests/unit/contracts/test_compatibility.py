@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import enum
 import json
 from dataclasses import field, make_dataclass
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypedDict
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -51,6 +54,30 @@ def with_field(of_type: Any) -> list[Any]:
     return [("x", of_type)]
 
 
+class Small(enum.Enum):
+    A = "a"
+
+
+class Large(enum.Enum):
+    A = "a"
+    B = "b"
+
+
+class And(msgspec.Struct, tag=True):
+    left: And | Or | Not
+    right: And | Or | Not
+
+
+class Or(msgspec.Struct, tag=True):
+    left: And | Or | Not
+    right: And | Or | Not
+
+
+class Not(msgspec.Struct, tag=True):
+    left: And | Or | Not
+    right: And | Or | Not | None
+
+
 Inner = make_dataclass("Inner", [("y", int)])
 WiderInner = make_dataclass("Inner", [("y", int | None)])
 
@@ -71,6 +98,22 @@ WIDER = [
     (tuple[int, int], tuple[int, int, int]),
     (Inner, WiderInner),
     (int, Any),
+    (UUID, Literal["a"]),
+    (Annotated[str, msgspec.Meta(max_length=3)], Literal["abcdef"]),
+    (datetime, str),
+    (datetime | None, str | None),
+    (list[datetime], list[str]),
+    (tuple[datetime, int], tuple[str, int]),
+    (dict[str, datetime], dict[str, str]),
+    (dict[str, datetime] | None, dict[str, str] | None),
+    (dict[Literal["a"], int], dict[Literal["a", "b"], int]),
+    (dict[Small, int], dict[Large, int]),
+    (dict[int, int], dict[str, int]),
+    (dict[Annotated[int, msgspec.Meta(ge=0)], int], dict[str, int]),
+    (dict[UUID, int], dict[str, int]),
+    (dict[str, int], dict[str, Any]),
+    (Annotated[datetime, msgspec.Meta(title="when")], str),
+    (dict[Annotated[int, msgspec.Meta(title="nr")], int], dict[str, int]),
 ]
 
 
@@ -232,6 +275,41 @@ class TestBreakingChanges:
             f"{NAME}, payload.x.n: is string instead of integer"
         ]
 
+    def test_many_paths(self):
+        """Types that lead to each other in many ways are compared in no time."""
+        assert changes(with_field(And), with_field(And)) == []
+
+    def test_dicts_instead_of_classes(self):
+        """A dict may have any fields, those of a class included."""
+
+        class Named(TypedDict, total=False):
+            y: int
+
+        class Strict(msgspec.Struct, forbid_unknown_fields=True):
+            y: int = 1
+
+        for newer in (Named, Strict):
+            assert changes(
+                with_field(dict[str, str]), with_field(newer), is_received=True
+            )
+
+    def test_fields_that_were_ignored(self):
+        """Who has taken any fields from others must go on to."""
+
+        class Strict(msgspec.Struct, forbid_unknown_fields=True):
+            y: int
+
+        assert changes(with_field(Inner), with_field(Strict), is_received=True) == [
+            f"{NAME}, payload.x: must have no other fields any more"
+        ]
+
+    def test_tighter(self):
+        """More than 0 is at least 0."""
+        older = Annotated[int, msgspec.Meta(ge=0)]
+        newer = Annotated[int, msgspec.Meta(gt=0)]
+
+        assert changes(with_field(older), with_field(newer)) == []
+
     def test_what_is_not_understood(self):
         """What cannot be compared counts as broken, unless it is the same."""
         plain = document_of(make_event(*with_field(int)))
@@ -258,6 +336,14 @@ class TestBreakingChanges:
     @pytest.mark.parametrize("document", [None, {}, {"operations": {"a": {}}}], ids=str)
     def test_no_document(self, document):
         """What is no document of a contract is refused."""
+        with pytest.raises(ConfigurationError, match="no AsyncAPI document"):
+            breaking_changes(document, document_of(make_event()))
+
+    def test_incomplete_document(self):
+        """So is one that somebody has cut down."""
+        document = document_of(make_event())
+        document["components"]["schemas"].clear()
+
         with pytest.raises(ConfigurationError, match="no AsyncAPI document"):
             breaking_changes(document, document_of(make_event()))
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from attrs import frozen
 from jsonschema import Draft202012Validator, ValidationError
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from diator import Command, ECSTEvent, NotificationEvent
 from diator.contracts.contract import Contract
@@ -159,6 +159,52 @@ class TestJsonSchema:
         [payload] = [read["message.Deliver.v1"]["properties"]["payload"]]
         assert payload["required"] == ["address"]
         assert "required" not in read["Address.received"]
+
+    def test_aliases(self):
+        """Models that are written by their aliases are told so."""
+
+        class Aliased(BaseModel, Command):
+            model_config = ConfigDict(serialize_by_alias=True)
+            number: int = Field(1, alias="nr")
+
+        message = schema_of("message.Aliased.v1", Aliased)
+        assert list(message["properties"]["payload"]["properties"]) == ["nr"]
+
+    def test_same_names(self):
+        """Types that cannot be told apart by their names are refused."""
+
+        def model_with(item):
+            return create_model("Model", __base__=(BaseModel, Command), item=item)
+
+        class Item(BaseModel):
+            number: int
+
+        one, plain = model_with(Item), model_with(Item)
+
+        class Item(BaseModel):  # that is what it is about
+            text: str
+
+        registry = MessageRegistry()
+        for number, each in enumerate((one, model_with(Item))):
+            registry.add(each, name=f"v{number}")
+        with pytest.raises(ConfigurationError, match="several types are called Item"):
+            Contract(registry, title="Shop", version="1").asyncapi()
+        registry = MessageRegistry()
+        registry.add(plain)
+        registry.add(Ship)
+        with pytest.raises(ConfigurationError, match="several types are called Item"):
+            Contract(registry, title="Shop", version="1").asyncapi()
+
+    def test_fields_called_like_keywords(self):
+        """A field may have the name of a keyword."""
+
+        @dataclass(frozen=True, kw_only=True)
+        class Odd(NotificationEvent):
+            prefixItems: int  # noqa: N815  # that is what it is about
+            items: int
+
+        odd = make_contract(Odd).asyncapi()["components"]["schemas"]["Odd"]
+        assert {"prefixItems", "items"} <= odd["properties"].keys()
 
     def test_time(self):
         """The time of an event is in UTC."""

@@ -259,6 +259,23 @@ class TestEvents:
         # The broker in memory has the other one still.
         assert Seat not in {type(kept()) for _, kept in trace_context._origins.values()}
 
+    async def test_raised_again(self, mediator, spans):
+        """An event that is raised once more belongs to who has raised it then."""
+        seat = Seat()
+
+        @dataclass(frozen=True)
+        class Again(Command): ...
+
+        @mediator.handles(Again)
+        async def again(command: Again) -> None:
+            collect(seat)
+
+        await mediator.send(Again())
+        spans.exporter.clear()
+        await mediator.send(Again())
+
+        assert spans.parent("handle Seat") == "send Again"
+
     async def test_without_weak_references(self, mediator, spans):
         """An event that cannot be known again belongs to who has sent."""
 

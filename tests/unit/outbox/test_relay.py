@@ -14,7 +14,9 @@ from sqlalchemy.pool import StaticPool
 
 from diator.backoff import Backoff
 from diator.events.message_brokers.encoding import encode
+from diator.events.message_brokers.tracing import TracedBroker
 from diator.exceptions import ConfigurationError, EncodingError, InUseError
+from diator.messages.cloud_events import CloudEventsBroker
 from diator.messages.headers import sending_headers
 from diator.outbox import batch as batch_module
 from diator.outbox import relay as relay_module
@@ -378,12 +380,21 @@ class TestOutage:
 
         assert [row.attempts for row in await waiting(outbox)] == [0]
 
-    async def test_too_slow_alone(self, outbox):
+    @pytest.mark.parametrize(
+        "wrap",
+        [
+            lambda broker: broker,
+            lambda broker: TracedBroker(broker, system="memory"),
+            lambda broker: CloudEventsBroker(broker, source="/moves"),
+        ],
+        ids=["itself", "traced", "cloud events"],
+    )
+    async def test_too_slow_alone(self, outbox, wrap):
         """One that takes too long alone is refused, if the broker answers a check."""
         broker = NarrowBroker()
         await commit(outbox, *moved("large", "small"))
 
-        relay = Relay(outbox, broker, backoff=AT_ONCE, max_attempts=2)
+        relay = Relay(outbox, wrap(broker), backoff=AT_ONCE, max_attempts=2)
         for _ in range(6):
             with suppress(ConnectionError):
                 await relay_once(relay)

@@ -8,6 +8,8 @@ from uuid import UUID
 
 import msgspec
 
+from diator.exceptions import ConfigurationError
+
 EVENTS = "events"
 """The topic of events, unless a `MessageRegistry` says otherwise."""
 
@@ -79,3 +81,18 @@ class Checkable(Protocol):
 
     async def check(self) -> None:
         """Find out whether the broker answers, and raise anything if not."""
+
+
+async def checked(broker: MessageBroker) -> None:
+    """
+    Find out whether a broker answers.
+
+    Raises:
+        ConfigurationError: It has no way to be asked.
+        Exception: It does not answer.
+
+    """
+    if not isinstance(broker, Checkable):
+        msg = f"{type(broker).__name__} has no check, which tells whether it answers"
+        raise ConfigurationError(msg)
+    await broker.check()

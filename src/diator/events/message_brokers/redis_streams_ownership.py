@@ -18,7 +18,7 @@ be busy, without losing them.
 """
 
 RENEWALS = 3
-"""How often ownership is renewed in that time: two answers may be lost."""
+"""How often ownership could be renewed in that time: one answer may be lost."""
 
 # All partitions or none, so that two who want the same ones never wait for each other.
 # What is full must still be read, or it would never get empty.
@@ -67,6 +67,7 @@ class Ownership:
         self._until = 0.0
         self._is_lost = True
         self._renewing: asyncio.Task[None] | None = None
+        self._has_asked = False
         self.number = 0
 
     def holds(self) -> bool:
@@ -88,6 +89,8 @@ class Ownership:
 
         """
         is_told = False
+        # Redis may do what it was asked for though nobody waits for the answer.
+        self._has_asked = True
         while (taken := await self._claim(ask)) is not None:
             if not is_told:
                 get_logger().warning(
@@ -113,7 +116,7 @@ class Ownership:
         if self._renewing is not None:
             self._renewing.cancel()
             await asyncio.wait([self._renewing])
-        if self.number:
+        if self._has_asked:
             await self._ask([self._command(DISOWN)])
 
     async def _renew(self) -> None:
@@ -121,8 +124,10 @@ class Ownership:
             await asyncio.sleep(OWNED_SECONDS / RENEWALS)
             if self.holds():
                 try:
-                    taken = await self._claim(self._ask)
-                except ConnectionError:
+                    # The next renewal is not to wait for an answer that was lost.
+                    async with asyncio.timeout(OWNED_SECONDS / RENEWALS):
+                        taken = await self._claim(self._ask)
+                except (ConnectionError, TimeoutError):
                     continue
                 if taken is not None:
                     self._is_lost = True

@@ -9,7 +9,7 @@ import msgspec
 from opentelemetry import trace
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
-from diator.events.message_brokers.protocol import Message, MessageBroker
+from diator.events.message_brokers.protocol import Message, MessageBroker, checked
 from diator.messages.trace_context import context_of, headers_of, origin_of, span_in
 
 if TYPE_CHECKING:
@@ -81,6 +81,17 @@ class TracedBroker:
                     Status(StatusCode.ERROR, f"{len(failures)} were not taken")
                 )
             return outcomes
+
+    async def check(self) -> None:
+        """
+        Find out whether the broker answers, as it does itself.
+
+        Raises:
+            ConfigurationError: The broker has no way to be asked.
+            Exception: It does not answer.
+
+        """
+        await checked(self._broker)
 
 
 def _span_of(message: Message) -> SpanContext | None:
