@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from diator import Command, NotificationEvent
 from diator.contracts.compatibility import breaking_changes
@@ -179,6 +179,22 @@ class TestBreakingChanges:
 
         assert changes(with_field(Older), with_field(Newer)) == [
             f"{NAME}, payload.x.numbers.{{}}: is anything instead of integer"
+        ]
+
+    def test_open_models(self):
+        """A model that keeps what it does not know may have any fields."""
+
+        class Open(BaseModel):
+            model_config = ConfigDict(extra="allow")
+            y: int
+
+        class Closed(BaseModel):
+            y: int
+            z: int = 1
+
+        assert changes(with_field(Open), with_field(Open)) == []
+        assert changes(with_field(Open), with_field(Closed), is_received=True) == [
+            f"{NAME}, payload.x.z: is anything instead of integer"
         ]
 
     def test_constants(self):
