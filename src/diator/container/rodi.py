@@ -71,7 +71,7 @@ class RodiContainer:
             return self._unregistered.factory(dependency)
         container: Any = self.container
         # Nothing public tells; an instance has no style, and lasts.
-        resolver = container._map[dependency]  # noqa: SLF001
+        resolver = container._map[dependency]  # noqa: SLF001  # nothing public tells it
         lasting = rodi.ServiceLifeStyle.SINGLETON
         if getattr(resolver, "life_style", lasting) is lasting:
             return partial(container.resolve, dependency)
