@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +42,6 @@ from diator.middlewares.transaction import TransactionMiddleware
 from diator.outbox.outbox import Outbox
 from diator.outbox.relay import Relay
 from diator.outbox.tables import BUCKETS, Tables
-from tests.postgresql_server import NoPostgreSQLError, PostgreSQLServer
 
 pytestmark = pytest.mark.benchmark(timer=time.thread_time)
 
@@ -107,16 +105,6 @@ class JoinHandlerByHand(RequestHandler[Join, None]):
             "payload": encode(joined),
         }
         await self.session.execute(insert_by_hand, [row])
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[str]:
-    try:
-        with closing(PostgreSQLServer()) as server:
-            server.start()
-            yield server.url
-    except NoPostgreSQLError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(params=["SQLite", "PostgreSQL"])

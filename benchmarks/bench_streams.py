@@ -17,7 +17,6 @@ from benchmarks.conftest import Compare
 from diator import NotificationEvent
 from diator.events.message_brokers.protocol import Message
 from diator.events.message_brokers.redis_streams import RedisStreamsBroker
-from tests.redis_server import NoRedisError, make_redis
 
 STREAM = "diator:events"
 PARTITION = "diator:events:0"
@@ -31,17 +30,6 @@ encode = msgspec.json.Encoder().encode
 class UserJoined(NotificationEvent):
     meeting_id: int
     user: str
-
-
-@pytest.fixture(scope="module")
-def redis_url() -> Iterator[str]:
-    try:
-        server = make_redis("server", "container")
-    except NoRedisError as error:
-        pytest.skip(str(error))
-    with closing(server):
-        server.start()
-        yield server.url
 
 
 @pytest.fixture

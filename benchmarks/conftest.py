@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -20,6 +21,8 @@ from benchmarks.comparison import (
     ratio_lines,
     throughput_lines,
 )
+from tests.postgresql_server import NoPostgreSQLError, PostgreSQLServer
+from tests.redis_server import NoRedisError, make_redis
 
 ROUNDS_DISABLED = 40  # With --benchmark-disable, which is to be quick.
 ATTEMPTS = 3  # A ratio over its limit has to be so each time: noise passes.
@@ -39,6 +42,29 @@ def runner() -> Iterator[asyncio.Runner]:
     """Return the one event loop of a test."""
     with asyncio.Runner() as runner:
         yield runner
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    """Return the URL of a PostgreSQL server of its own."""
+    try:
+        with closing(PostgreSQLServer()) as server:
+            server.start()
+            yield server.url
+    except NoPostgreSQLError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def redis_url() -> Iterator[str]:
+    """Return the URL of a Redis of its own that knows streams well enough."""
+    try:
+        server = make_redis("server", "container")
+    except NoRedisError as error:
+        pytest.skip(str(error))
+    with closing(server):
+        server.start()
+        yield server.url
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from diator import Mediator
@@ -98,6 +98,11 @@ async def add_events(outbox, *events):
         await outbox.add(session, *events)
 
 
+async def relay_batch(outbox, broker, **options):
+    relay = Relay(outbox, broker, **options)
+    return await relay._work.relay(relay._publish)
+
+
 async def relay_all(outbox, broker, **options):
     relay = Relay(outbox, broker, **options)
     while await relay._work.relay(relay._publish):
@@ -116,6 +121,13 @@ async def committed(engine):
     async with engine.connect() as connection:
         rows = await connection.execute(select(facts.c.key, facts.c.number))
         return [(key, number) for key, number in rows]
+
+
+def rows_read(plan):
+    """Tell how many rows were looked at, by what EXPLAIN says."""
+    of_parts = sum(rows_read(part) for part in plan.get("Plans", ()))
+    at_a_time = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+    return of_parts + at_a_time * plan["Actual Loops"]
 
 
 def out_of_order(published):
@@ -257,6 +269,49 @@ class TestRelay:
 
         assert await relay._work.relay(relay._publish)
         assert broker.published == []
+
+    async def test_backlog(self, outbox, engine):
+        """However much waits, a relay reads little more than what it publishes."""
+        await add(outbox, *(("others", number) for number in range(3_000)), ("a", 0))
+        queries = []
+
+        @event.listens_for(engine.sync_engine, "before_cursor_execute")
+        def note(_connection, _cursor, statement, parameters, *_):
+            if statement.startswith("SELECT"):
+                queries.append((statement, parameters))
+
+        async with engine.execution_options(
+            isolation_level="AUTOCOMMIT"
+        ).connect() as connection:
+            # Then PostgreSQL knows enough for other plans than before.
+            await connection.execute(text("ANALYZE diator_outbox"))
+            for _ in range(2):
+                await relay_batch(outbox, LedgerBroker(), batch_size=10)
+            plans = []
+            for query, parameters in tuple(queries):
+                explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {query}"
+                explained = await connection.exec_driver_sql(explain, parameters)
+                plans += explained.scalar_one()
+
+        assert len(plans) == 4
+        assert max(rows_read(plan["Plan"]) for plan in plans) < 200
+
+    async def test_two_buckets_at_once(self, outbox):
+        """While the broker has the messages of one bucket, another one is read."""
+        broker = LedgerBroker()
+        both = asyncio.Barrier(2)
+
+        class Slow(LedgerBroker):
+            async def publish(self, messages, /):
+                await both.wait()
+                return await broker.publish(messages)
+
+        await add(outbox, ("a", 0), ("b", 0))
+
+        async with asyncio.timeout(20), Relay(outbox, Slow()):
+            await emptied(outbox)
+
+        assert sorted(broker.published) == [("a", 0), ("b", 0)]
 
     async def test_many(self, outbox):
         """Relays at work together, with writers, publish everything once, in order."""

@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, select
 
-from diator.outbox.batch import is_due
+from diator.outbox.batch import is_due, within
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from diator.outbox.batch import Batches, Publish
     from diator.outbox.tables import Tables
+
+
+AT_ONCE = 2
+"""
+How many buckets a relay empties at the same time.
+
+While the database is at work for one, the broker is for the other. Each has a
+connection of its own.
+"""
 
 
 class LockedBuckets:
@@ -31,6 +40,8 @@ class LockedBuckets:
 
     """
 
+    at_once = AT_ONCE
+
     def __init__(self, engine: AsyncEngine, tables: Tables, batches: Batches) -> None:
         # Once the lock is had, the next statement must see what was committed by who
         # had it before.
@@ -42,9 +53,7 @@ class LockedBuckets:
         # Each bucket is asked for its first message by itself, with the index. As an
         # EXISTS, it might be joined, which means to read the whole outbox.
         first = (
-            select(outbox.c.seq)
-            .where(outbox.c.bucket == bucket.c.bucket, is_due(tables))
-            .order_by(outbox.c.seq)
+            within(tables, bucket.c.bucket, select(outbox.c.seq).where(is_due(tables)))
             .limit(1)
             .correlate(bucket)
             .scalar_subquery()
@@ -83,7 +92,7 @@ class LockedBuckets:
                 # Another relay was quicker.
                 return True
             outcome = await publish(rows)
-            await self._batches.settle(connection, outcome, bucket)
+            await self._batches.settle(connection, outcome)
         if outcome.outage is not None:
             raise outcome.outage
         return True

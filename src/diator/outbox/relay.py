@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -18,12 +18,15 @@ from diator.outbox.postgresql import LockedBuckets
 from diator.outbox.sqlite import Lease, uninterrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from types import TracebackType
     from typing import Self
 
     from diator.events.message_brokers.protocol import MessageBroker
+    from diator.outbox.batch import Waiting
     from diator.outbox.outbox import Outbox
+
+T = TypeVar("T")
 
 PUBLISH_SECONDS = 30.0
 """After how long a broker that does not answer counts as out of order."""
@@ -184,57 +187,69 @@ class Relay:
 
     async def _run(self, *, is_prepared: bool) -> None:
         self._outbox.committed.add(self._woken)
-        failures = 0
         try:
-            while not self._stopped.is_set():
-                # Before the look, so that whatever is committed after it wakes.
-                self._woken.clear()
-                try:
-                    if not is_prepared:
-                        await self._prepare()
-                        is_prepared = True
-                    busy = await self._work.relay(self._publish)
-                except Exception as error:  # noqa: BLE001  # drivers may raise anything
-                    failures += 1
-                    _log("relay failed", failures=failures, exc_info=error)
-                    await _wait(self._stopped, RECOVERING.delay(failures))
-                    continue
-                failures = 0
-                if not busy and not self._stopped.is_set():
-                    await _wait(self._woken, self._poll_seconds)
+            if not is_prepared:
+                await self._insist(self._prepare)
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._work.at_once):
+                    group.create_task(self._relay())
         finally:
             self._outbox.committed.discard(self._woken)
             self._stopped.clear()
             with suppress(Exception):
                 await self._work.release()
 
-    async def _publish(self, rows: Sequence[Any]) -> Outcome:
-        """Publish the messages of rows, and tell those refused from an outage."""
-        results = await self._results([_message(row) for row in rows])
+    async def _relay(self) -> None:
+        """Publish one batch after another."""
+        while not self._stopped.is_set():
+            # Before the look, so that whatever is committed after it wakes.
+            self._woken.clear()
+            busy = await self._insist(self._relay_batch)
+            if not busy and not self._stopped.is_set():
+                await _wait(self._woken, self._poll_seconds)
+
+    async def _relay_batch(self) -> bool:
+        return await self._work.relay(self._publish)
+
+    async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T | None:
+        """Attempt something until nothing fails, or it is to stop."""
+        failures = 0
+        while not self._stopped.is_set():
+            try:
+                return await attempt()
+            except Exception as error:  # noqa: BLE001  # drivers may raise anything
+                failures += 1
+                _log("relay failed", failures=failures, exc_info=error)
+                await _wait(self._stopped, RECOVERING.delay(failures))
+        return None
+
+    async def _publish(self, batch: Sequence[Waiting]) -> Outcome:
+        """Publish messages, and tell those refused from an outage."""
+        results = await self._results([_message(waiting) for waiting in batch])
         # Smaller a batch cannot get: either nothing goes through, or just this one not.
         is_too_slow = (
-            len(rows) == 1
+            len(batch) == 1
             and isinstance(results[0], TimeoutError)
             and await self._is_answered()
         )
         if any(isinstance(result, TimeoutError) for result in results):
-            self._batches.shrink(len(rows))
+            self._batches.shrink(len(batch))
         else:
             self._batches.grow()
         published: list[int] = []
         failures: list[Failure] = []
         outage: Exception | None = None
         held_back: set[str] = set()
-        for row, error in zip(rows, results, strict=True):
+        for waiting, error in zip(batch, results, strict=True):
             if error is None:
-                published.append(row.seq)
+                published.append(waiting.seq)
                 continue
             if isinstance(error, OSError) and not is_too_slow:
                 outage = outage or _outage(error)
-            elif row.key not in held_back:
-                failures.append(self._failure(row, error))
-            if row.key is not None:
-                held_back.add(row.key)
+            elif waiting.key not in held_back:
+                failures.append(self._failure(waiting, error))
+            if waiting.key is not None:
+                held_back.add(waiting.key)
         return Outcome(published, failures, outage)
 
     async def _results(self, messages: list[Message]) -> list[Exception | None]:
@@ -262,18 +277,18 @@ class Relay:
             return False
         return True
 
-    def _failure(self, row: Any, error: Exception) -> Failure:
-        attempts = row.attempts + 1
+    def _failure(self, waiting: Waiting, error: Exception) -> Failure:
+        attempts = waiting.attempts + 1
         if attempts < self._max_attempts and not isinstance(error, LASTING):
-            return Failure(row, error, self._backoff.delay(attempts))
+            return Failure(waiting, error, self._backoff.delay(attempts))
         _log(
             "message given up",
-            message_name=row.message_name,
-            message_id=str(row.message_id),
+            message_name=waiting.message_name,
+            message_id=str(waiting.message_id),
             attempts=attempts,
             exc_info=error,
         )
-        return Failure(row, error, None)
+        return Failure(waiting, error, None)
 
 
 def _log(event: str, **fields: Any) -> None:
@@ -288,15 +303,16 @@ def _outage(error: Exception) -> ConnectionError:
     return outage
 
 
-def _message(row: Any) -> Message:
+def _message(waiting: Waiting) -> Message:
+    headers = waiting.headers
     return Message(
-        message_type=row.message_type,
-        message_name=row.message_name,
-        message_id=row.message_id,
-        payload=msgspec.Raw(row.payload),
-        topic=row.topic,
-        key=row.key,
-        headers={} if row.headers is None else _decode_headers(row.headers),
+        message_type=waiting.message_type,
+        message_name=waiting.message_name,
+        message_id=waiting.message_id,
+        payload=msgspec.Raw(waiting.payload),
+        topic=waiting.topic,
+        key=waiting.key,
+        headers={} if headers is None else _decode_headers(headers),
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from diator.outbox.batch import Batches, Outcome, Publish
+    from diator.outbox.batch import Batches, Outcome, Publish, Waiting
     from diator.outbox.tables import Tables
 
 T = TypeVar("T")
@@ -47,6 +47,8 @@ class Lease:
         ConfigurationError: All share one connection, and so one transaction.
 
     """
+
+    at_once = 1
 
     def __init__(self, engine: AsyncEngine, tables: Tables, batches: Batches) -> None:
         if isinstance(engine.pool, StaticPool):
@@ -108,7 +110,7 @@ class Lease:
             taken = await connection.execute(self._take, parameters)
         return taken.rowcount > 0
 
-    async def _read(self) -> Sequence[Any]:
+    async def _read(self) -> Sequence[Waiting]:
         async with self._engine.connect() as connection:
             return await self._batches.read(connection)
 

@@ -29,9 +29,9 @@ from diator.exceptions import ConfigurationError
 
 BUCKETS = 32
 """
-In how many buckets the messages are divided, each of which one relay empties at a time.
+In how many buckets the messages are divided; one relay at a time empties each of them.
 
-More relays than that could not work at once, and a relay looks at every one of them
+More relays than half of that could not work at once, and each looks at all of them
 when it looks for work. Messages that wait while this number is changed may overtake
 others with the same key.
 """
