@@ -207,6 +207,7 @@ class TestRelay:
             await add_events(outbox, event)
             await relay_all(outbox, broker, max_attempts=1)
         [letter] = await letters.list()
+        assert await letters.list(after=letter) == []
         await add_events(outbox, event)
         broker.refused = set()
 

@@ -21,9 +21,25 @@ PAGE = 1_000
 """How many letters are replayed or dropped at once where all are meant."""
 
 
-async def show_list(letters: DeadLetters, console: Console, *, limit: int) -> None:
-    """Print the oldest letters, without their bodies; for programs, tabs apart."""
-    rows = [_row(letter) for letter in await letters.list(limit)]
+async def show_list(
+    letters: DeadLetters, console: Console, *, limit: int, after: str | None = None
+) -> None:
+    """
+    Print the oldest letters, without their bodies; for programs, tabs apart.
+
+    Args:
+        letters: The letters.
+        console: Where to print them.
+        limit: How many at most.
+        after: The id of the one that those to be printed come after.
+
+    Raises:
+        LookupError: There is none with this id.
+
+    """
+    last = None if after is None else await letters.get(after)
+    found = await letters.list(limit + 1, after=last)
+    rows = [_row(letter) for letter in found[:limit]]
     if not console.is_terminal:
         for row in rows:
             # Rich would make spaces of the tabs.
@@ -33,6 +49,8 @@ async def show_list(letters: DeadLetters, console: Console, *, limit: int) -> No
         for row in rows:
             table.add_row(*map(escape, row))
         console.print(table)
+        if len(found) > limit:
+            console.print(f"There are more, after {escape(rows[-1][0])}.")
     else:
         console.print("There are no dead letters.")
 
@@ -83,15 +101,12 @@ async def _pages(
         yield letter_ids
         return
     # First, for one that dies again meanwhile may have another id, and is none of them.
-    found = await _all_ids(letters)
-    for first in range(0, len(found), PAGE):
-        yield found[first : first + PAGE]
+    for page in [page async for page in _all(letters)]:
+        yield page
 
 
-async def _all_ids(letters: DeadLetters) -> Sequence[str]:
-    limit = PAGE
-    while True:
-        ids = [letter.letter_id for letter in await letters.list(limit)]
-        if len(ids) < limit:
-            return ids
-        limit *= 2
+async def _all(letters: DeadLetters) -> AsyncIterator[Sequence[str]]:
+    last: DeadLetter | None = None
+    while page := await letters.list(PAGE, after=last):
+        last = page[-1]
+        yield [letter.letter_id for letter in page]

@@ -139,9 +139,21 @@ def outbox_status(target: Target) -> None:
 def list_letters(
     target: Target,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
+    after: Annotated[
+        str | None, typer.Option(metavar="ID", help="Those that come after this one.")
+    ] = None,
 ) -> None:
-    """Print the oldest dead letters."""
-    _run(_with_letters(target, lambda found: show_list(found, console, limit=limit)))
+    """
+    Print the oldest dead letters.
+
+    For a program, each is a line with its id, the message's name, topic, key, number of
+    attempts, date of death, and the cause, with tabs between them.
+    """
+
+    async def act(found: Any) -> None:
+        await show_list(found, console, limit=limit, after=after)
+
+    _run(_with_letters(target, act))
 
 
 @dead_letters.command("show")

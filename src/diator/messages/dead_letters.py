@@ -43,8 +43,18 @@ class DeadLetter:
 class DeadLetters(Protocol):
     """Where dead letters lie."""
 
-    async def list(self, limit: int = 100) -> Sequence[DeadLetter]:
-        """Give the oldest ones, at most as many as `limit` says."""
+    async def list(
+        self, limit: int = 100, *, after: DeadLetter | None = None
+    ) -> Sequence[DeadLetter]:
+        """
+        Give the oldest ones.
+
+        Args:
+            limit: How many at most.
+            after: The last one that was given before, to go on from there, also where
+                it is gone; from the beginning, if left out.
+
+        """
         ...
 
     async def get(self, letter_id: str) -> DeadLetter:

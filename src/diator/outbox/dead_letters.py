@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, select, tuple_
 
 from diator.exceptions import DeadLetterNotFoundError
 from diator.messages.dead_letters import DeadLetter
@@ -32,19 +32,31 @@ class OutboxDeadLetters:
         self._outbox = outbox
         dead = outbox.tables.dead
         chosen = dead.c.message_id.in_(bindparam("ids", expanding=True))
-        order = (dead.c.died_at, dead.c.message_id)
-        self._list = select(dead).order_by(*order).limit(bindparam("limit"))
-        self._select = select(dead).where(chosen).order_by(*order)
+        self._order = (dead.c.died_at, dead.c.message_id)
+        self._list = select(dead).order_by(*self._order)
+        self._select = self._list.where(chosen)
         self._delete = delete(dead).where(chosen)
         self._take = self._delete.returning(*dead.c)
         insert = insert_of(outbox.engine.dialect.name)
         self._insert = insert(outbox.tables.outbox).on_conflict_do_nothing()
 
-    async def list(self, limit: int = 100) -> Sequence[DeadLetter]:
-        """Give the oldest ones, at most as many as `limit` says."""
+    async def list(
+        self, limit: int = 100, *, after: DeadLetter | None = None
+    ) -> Sequence[DeadLetter]:
+        """
+        Give the oldest ones.
+
+        Args:
+            limit: How many at most.
+            after: The last one that was given before, to go on from there.
+
+        """
+        query = self._list.limit(limit)
+        if after is not None:
+            last = (after.died_at, UUID(after.letter_id))
+            query = query.where(tuple_(*self._order) > last)
         async with self._outbox.engine.connect() as connection:
-            rows = await connection.execute(self._list, {"limit": limit})
-            return [_letter(row) for row in rows]
+            return [_letter(row) for row in await connection.execute(query)]
 
     async def get(self, letter_id: str) -> DeadLetter:
         """

@@ -670,6 +670,11 @@ class BrokerConformance(ABC):
             assert [each.cause for each in found] == ["cause 0", "cause 1", "cause 2"]
             ids = [each.letter_id for each in found]
             assert await within(letters.drop([ids[0], ids[2]])) == 2
+            # Also where the one to go on from is gone.
+            rest = await within(letters.list(1, after=found[-1]))
+            assert [each.cause for each in rest] == ["cause 3"]
+            rest = await within(letters.list(after=rest[-1]))
+            assert [each.cause for each in rest] == ["cause 4"]
             left = await within(letters.list())
             assert [each.cause for each in left] == ["cause 1", "cause 3", "cause 4"]
 

@@ -29,8 +29,10 @@ class FakeLetters:
         self.letters = {str(each): make_letter(each) for each in range(number)}
         self.replayed = []
 
-    async def list(self, limit=100):
-        return list(self.letters.values())[:limit]
+    async def list(self, limit=100, *, after=None):
+        found = list(self.letters.values())
+        first = 0 if after is None else found.index(after) + 1
+        return found[first : first + limit]
 
     async def get(self, letter_id):
         try:

@@ -25,6 +25,13 @@ class TestShowList:
         assert "message" in output
         assert output.count("user.joined.v1") == 2
 
+    @pytest.mark.parametrize("number, told", [(2, False), (3, True)])
+    async def test_more(self, terminal, number, told):
+        """It is said where to go on, if there are more."""
+        await show_list(FakeLetters(number), terminal, limit=2)
+
+        assert ("There are more, after 1.\n" in terminal.file.getvalue()) is told
+
     async def test_none(self, terminal):
         """On a terminal it is said that there are none."""
         await show_list(FakeLetters(0), terminal, limit=10)

@@ -158,6 +158,12 @@ class TestDeadLetters:
             "ValueError: no",
         ]
 
+    def test_after(self):
+        """The list can go on where another one ended."""
+        result = invoke("dead-letters", "list", f"{HERE}:letters", "--after", "0")
+
+        assert [line[0] for line in result.output.splitlines()] == ["1"]
+
     def test_none(self):
         """For a program, no letters are no lines."""
         letters.letters.clear()

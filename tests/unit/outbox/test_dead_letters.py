@@ -88,6 +88,19 @@ class TestList:
         assert letter.died_at > before.died_at
         assert await waiting(outbox) == []
 
+    @pytest.mark.parametrize("is_dropped", [False, True])
+    async def test_after(self, outbox, is_dropped):
+        """The list goes on after one, even if that is gone, or others died with it."""
+        await give_up(outbox, *(Moved(name=name) for name in "abcd"))
+        letters = OutboxDeadLetters(outbox)
+        found = await letters.list()
+        if is_dropped:
+            await letters.drop([found[1].letter_id])
+
+        assert await letters.list(after=found[1]) == found[2:]
+        assert await letters.list(1, after=found[0]) == found[1 + is_dropped :][:1]
+        assert await letters.list(after=found[-1]) == []
+
     async def test_limit(self, outbox):
         """The oldest ones are given, up to a limit."""
         await give_up(outbox, Moved(name="first"))

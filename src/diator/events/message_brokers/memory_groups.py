@@ -140,7 +140,7 @@ class MemorySubscription:
         stored = self._let_go(delivery)
         if stored is not None:
             letter = DeadLetter(
-                letter_id=str(stored.sequence),
+                letter_id=str(next(stored.group.letters)),
                 topic=delivery.topic,
                 message_name=delivery.message_name,
                 message_id=delivery.message_id,
@@ -188,9 +188,14 @@ class MemoryDeadLetters:
         self._dead = dead
         self._publish = publish
 
-    async def list(self, limit: int = 100) -> Sequence[DeadLetter]:
-        """Give the oldest ones, at most as many as `limit` says."""
-        return [letter for letter, _ in islice(self._dead.values(), limit)]
+    async def list(
+        self, limit: int = 100, *, after: DeadLetter | None = None
+    ) -> Sequence[DeadLetter]:
+        """Give the oldest ones, or those that come after one, at most `limit`."""
+        last = -1 if after is None else int(after.letter_id)
+        found = (letter for letter, _ in self._dead.values())
+        later = (letter for letter in found if int(letter.letter_id) > last)
+        return list(islice(later, limit))
 
     async def get(self, letter_id: str) -> DeadLetter:
         """
@@ -273,6 +278,7 @@ class _Group:
         members: What wakes those who may wait.
         held: What was delivered, and to whom, by sequence number.
         dead: What was put aside.
+        letters: Numbers what is put aside.
 
     """
 
@@ -281,6 +287,7 @@ class _Group:
         self.members: set[asyncio.Event] = set()
         self.held: dict[int, tuple[_Stored, MemorySubscription]] = {}
         self.dead: dict[str, _Dead] = {}
+        self.letters = count()
         self._numbers = count()
         # Only a linked list gives its first item quickly again and again.
         self._waiting: OrderedDict[int, _Stored] = OrderedDict()

@@ -63,15 +63,22 @@ class StreamDeadLetters:
         self._topic = topic
         self._stream = names.dead(topic, group)
 
-    async def list(self, limit: int = 100) -> Sequence[DeadLetter]:
+    async def list(
+        self, limit: int = 100, *, after: DeadLetter | None = None
+    ) -> Sequence[DeadLetter]:
         """
-        Give the oldest ones, at most as many as `limit` says.
+        Give the oldest ones.
+
+        Args:
+            limit: How many at most.
+            after: The last one that was given before, to go on from there.
 
         Raises:
             ConnectionError: Redis cannot be reached.
 
         """
-        entries = await self._range(b"-", b"+", limit)
+        start = b"-" if after is None else b"(" + after.letter_id.encode()
+        entries = await self._range(start, b"+", limit)
         return [self._letter(letter_id, fields) for letter_id, fields in entries]
 
     async def get(self, letter_id: str) -> DeadLetter:
