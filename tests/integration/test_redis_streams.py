@@ -783,13 +783,15 @@ class TestOwnership:
             await partitioned.publish(make_messages(1, key="a"))
             [delivery] = await receive(owner, 1)
             with caplog.at_level(logging.ERROR, "diator"):
-                for key in await redis_client.keys("*:owner:g"):
-                    await redis_client.set(key, "another", px=200)
+                keys = await redis_client.keys("*:owner:g")
+                for key in keys:
+                    await redis_client.set(key, "another")
                 async with asyncio.timeout(PATIENCE):
                     while "was taken by another" not in caplog.text:  # noqa: ASYNC110  # a log sets no event
                         await asyncio.sleep(0.01)
 
             assert not owner.begin(delivery)
+            await redis_client.delete(*keys)
             assert numbers(await receive(owner, 1)) == [0]
 
     async def test_cancelled_while_asking(self, partitioned, redis_client):

@@ -97,19 +97,29 @@ class MessageDecoder:
         if envelope.message_type not in (None, entry.message_type):
             msg = (
                 f"{entry.name} is a {entry.message_type}, but the message says that it "
-                "is of another kind"
+                "is of another kind: give what its sender and this program call by the "
+                "same name two names, with registry.add(..., name=...)"
             )
             raise DecodingError(msg)
         try:
             return decode(envelope.payload)
         except Exception as error:
-            raise DecodingError(_sentence(envelope.message_name, error)) from error
+            sentence = _sentence(envelope.message_name, error)
+            msg = (
+                f"{sentence}; where its sender is right, give the type a new version "
+                "and the registry an upcaster from this one"
+            )
+            raise DecodingError(msg) from error
 
     def _plan(self, name: str) -> tuple[Entry, Decode]:
         newest, upcasters = self._registry.upcasters(name)
         message_type = self._registry.type_of(newest)
         if message_type is None:
-            msg = f"no type in the registry is called {name[:MAX_SHOWN]!r}"
+            msg = (
+                f"no type in the registry is called {name[:MAX_SHOWN]!r}: add it with "
+                "registry.add, or have the consumer pass over such messages, by "
+                "unknown='skip'"
+            )
             raise UnknownMessageError(msg)
         plan = self._registry.entry(message_type), _decoder(message_type, upcasters)
         self._plans[name] = plan

@@ -142,7 +142,10 @@ def to_appending(message: Message, names: StreamNames) -> Appending:
         for name, value in message.headers.items():
             fields += (HEADER + name.encode(), value.encode())
     except UnicodeEncodeError as error:
-        msg = f"{message.message_name}: its key or headers are no text: {error}"
+        msg = (
+            f"{message.message_name}: its key or headers are no text, which half of a "
+            f"surrogate pair is not, for one; clean them where they are made: {error}"
+        )
         raise EncodingError(msg) from error
     fields += (b"body", encode(message))
     # Without partitions there is no order that those who receive it could keep.
