@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
@@ -13,7 +13,7 @@ from sqlalchemy import StaticPool, bindparam, or_, update
 from diator.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Coroutine, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -26,9 +26,12 @@ LEASE_SECONDS = 3.0
 """
 For how long a relay that was killed keeps the others from going on.
 
-One that is merely slower than that costs duplicates, but no order: both publish the
-same messages, each in the same order.
+One that merely stands still for longer costs duplicates, but no order: both publish
+the same messages, each in the same order.
 """
+
+RENEWALS = 3
+"""How often a lease is renewed within its time, so that once may fail."""
 
 
 class Lease:
@@ -92,7 +95,8 @@ class Lease:
         rows = await uninterrupted(self._read())
         if not rows:
             return False
-        outcome = await publish(rows)
+        async with self._renewed():
+            outcome = await publish(rows)
         await uninterrupted(self._settle(outcome))
         if outcome.outage is not None:
             raise outcome.outage
@@ -102,6 +106,23 @@ class Lease:
         """Let another relay go on at once."""
         async with self._engine.begin() as connection:
             await connection.execute(self._release)
+
+    @asynccontextmanager
+    async def _renewed(self) -> AsyncGenerator[None]:
+        """Keep the lease for as long as a slow broker needs."""
+        renewing = asyncio.create_task(self._renew())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.wait([renewing])
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / RENEWALS)
+            # A database that is locked just now may not be so the next time.
+            with suppress(Exception):
+                await uninterrupted(self._hold())
 
     async def _hold(self) -> bool:
         now = datetime.now(UTC)

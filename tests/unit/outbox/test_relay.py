@@ -9,6 +9,7 @@ import sqlite3
 from contextlib import closing, suppress
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import StaticPool
 
@@ -661,6 +662,29 @@ class TestLease:
         monkeypatch.setattr(sqlite_module, "LEASE_SECONDS", -1.0)
         killed = Relay(outbox, RecordingBroker())
         await relay_once(killed)
+        await commit(outbox, *moved("it"))
+
+        await relay_all(outbox, broker)
+
+        assert broker.names == ["it"]
+
+    async def test_slow_broker(self, outbox, monkeypatch):
+        """A relay whose broker is slow renews its lease while it waits."""
+        monkeypatch.setattr(sqlite_module, "LEASE_SECONDS", 0.3)
+
+        async def expiry():
+            async with outbox.engine.connect() as connection:
+                return await connection.scalar(select(outbox.tables.lease.c.expires_at))
+
+        class Slow(RecordingBroker):
+            async def publish(self, messages, /):
+                before = await expiry()
+                async with asyncio.timeout(20):
+                    while await expiry() == before:  # noqa: ASYNC110  # no event tells
+                        await asyncio.sleep(0.01)
+                return await super().publish(messages)
+
+        broker = Slow()
         await commit(outbox, *moved("it"))
 
         await relay_all(outbox, broker)
