@@ -22,7 +22,7 @@ from diator.events.message_brokers import redis_streams_trimming as trimming_mod
 from diator.events.message_brokers.protocol import EVENTS, Message
 from diator.events.message_brokers.redis_streams import RedisStreamsBroker
 from diator.events.message_brokers.redis_streams_entries import partition_of
-from diator.events.message_brokers.redis_streams_lag import Lag
+from diator.events.message_brokers.subscription import Lag
 from diator.exceptions import ConfigurationError, EncodingError
 from tests.proxy import Proxy
 from tests.redis_server import NoRedisError, find_binary, make_redis

@@ -58,6 +58,7 @@ INTERNAL = {
     "diator.events.message_brokers.redis_streams_ordered",
     "diator.events.message_brokers.redis_streams_ownership",
     "diator.events.message_brokers.redis_streams_subscription",
+    "diator.events.message_brokers.redis_streams_lag",
     "diator.events.message_brokers.redis_streams_trimming",
     "diator.events.sinks",
     "diator.handler",

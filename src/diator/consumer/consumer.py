@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +14,7 @@ from diator.consumer.consumption import Consumption, Counters, Settings
 from diator.consumer.dispatch import Dispatch
 from diator.consumer.retry import is_transient
 from diator.events.event import Event
+from diator.events.message_brokers.subscription import TellsLag
 from diator.exceptions import ConfigurationError, InUseError
 from diator.messages.decoding import MessageDecoder
 
@@ -22,6 +24,14 @@ if TYPE_CHECKING:
 
     from diator.events.message_brokers.subscription import SubscribableBroker
     from diator.mediator import Mediator
+
+
+LAG_SECONDS = 1.0
+"""
+How long a broker may take to tell how far a group is behind.
+
+Probes usually wait for one second or more, and the rest is to be told all the same.
+"""
 
 
 class Consumer:
@@ -124,6 +134,7 @@ class Consumer:
             msg = f"unknown must be 'dead-letter' or 'skip', not {unknown!r}"
             raise ConfigurationError(msg)
         self._mediator = mediator
+        self._broker = broker
         subscribe: Any = broker.subscribe
         if partitions is not None:
             subscribe = partial(subscribe, partitions=partitions)
@@ -188,12 +199,15 @@ class Consumer:
             `running`; `connected`, whether the broker answered last time; `in_flight`,
             how many messages are held; `handled`, `retried`, `dead_lettered` and
             `skipped`, how many were; `last_progress`, when one was done with last, in
-            UTC, None if none was.
+            UTC, None if none was; and `lag`, how far the group is behind in each topic,
+            where the broker tells it: `waiting`, how many messages no member was given
+            yet, and `pending`, how many were not acknowledged. It is None while the
+            broker does not answer.
 
         """
         counters = self._counters
         consumption = self._consumption
-        return {
+        health: dict[str, Any] = {
             "running": consumption is not None,
             "connected": consumption is not None and consumption.is_connected,
             "in_flight": 0 if consumption is None else consumption.in_flight,
@@ -203,6 +217,9 @@ class Consumer:
             "skipped": counters.skipped,
             "last_progress": counters.last_progress,
         }
+        if consumption is not None and isinstance(self._broker, TellsLag):
+            health["lag"] = await self._lag(self._broker)
+        return health
 
     async def __aenter__(self) -> Self:
         """
@@ -228,6 +245,16 @@ class Consumer:
             self.stop()
             # Whoever cancels the waiting ends the consumer, which then ends the task.
             await task
+
+    async def _lag(self, broker: TellsLag) -> dict[str, Any] | None:
+        try:
+            async with asyncio.timeout(LAG_SECONDS):
+                return {
+                    topic: asdict(await broker.lag(topic, self.group))
+                    for topic in self.topics
+                }
+        except Exception:  # noqa: BLE001  # a broker of anybody's may raise anything
+            return None
 
     def _begin(self) -> Consumption:
         if self._consumption is not None:

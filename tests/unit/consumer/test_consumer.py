@@ -11,6 +11,7 @@ import pytest
 from diator import EventEmitter, Mediator
 from diator.consumer.consumer import Consumer
 from diator.events.message_brokers.memory import InMemoryMessageBroker
+from diator.events.message_brokers.subscription import Lag
 from diator.exceptions import ConfigurationError, InUseError
 from tests.unit.consumer.fake_broker import FakeBroker
 from tests.unit.consumer.service import AT_ONCE, Service
@@ -234,6 +235,35 @@ class TestHealth:
             "dead_lettered": 1,
             "skipped": 0,
         }
+
+    async def test_lag(self):
+        """It tells how far the group is behind, where the broker does, and answers."""
+        broker = LaggingBroker()
+        consumer = Consumer(Service().mediator, broker, group="mail", topics=["a"])
+        assert "lag" not in await consumer.health()
+
+        async with consumer:
+            told = (await consumer.health())["lag"]
+            broker.is_away = True
+            untold = (await consumer.health())["lag"]
+
+        assert told == {"a": {"waiting": 3, "pending": 1}}
+        assert untold is None
+
+    async def test_no_lag(self):
+        """Nothing is said of it where the broker cannot tell."""
+        async with Service().consumer() as consumer:
+            assert "lag" not in await consumer.health()
+
+
+class LaggingBroker(FakeBroker):
+    """Tells how far the group `mail` is behind in topic `a`."""
+
+    async def lag(self, topic: str, group: str) -> Lag:
+        if self.is_away:
+            raise ConnectionError
+        assert (topic, group) == ("a", "mail")
+        return Lag(waiting=3, pending=1)
 
 
 class TestSettings:

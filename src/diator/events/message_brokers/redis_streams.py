@@ -36,7 +36,7 @@ from diator.events.message_brokers.redis_streams_entries import (
     check_name,
     to_appending,
 )
-from diator.events.message_brokers.redis_streams_lag import Lag, lag_of
+from diator.events.message_brokers.redis_streams_lag import lag_of
 from diator.events.message_brokers.redis_streams_ordered import (
     OWNER,
     OrderedSubscription,
@@ -49,7 +49,11 @@ from diator.events.message_brokers.redis_streams_subscription import (
     to_bytes,
 )
 from diator.events.message_brokers.redis_streams_trimming import trim_stream
-from diator.events.message_brokers.subscription import Capabilities, Subscription
+from diator.events.message_brokers.subscription import (
+    Capabilities,
+    Lag,
+    Subscription,
+)
 from diator.exceptions import ConfigurationError, EncodingError
 
 OLDEST_VERSION = 7

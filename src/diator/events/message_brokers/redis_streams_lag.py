@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from diator.events.message_brokers.redis_streams_dead_letters import Ask
 from diator.events.message_brokers.redis_streams_trimming import to_dict
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lag:
-    """
-    How far a consumer group is behind.
-
-    Attributes:
-        waiting: How many messages no member was given yet; None where Redis cannot
-            tell, as after entries were deleted, until all are read.
-        pending: How many were delivered, and not acknowledged.
-
-    """
-
-    waiting: int | None
-    pending: int
+from diator.events.message_brokers.subscription import Lag
 
 
 async def lag_of(ask: Ask, streams: Sequence[bytes], group: str) -> Lag:
@@ -41,15 +25,20 @@ async def lag_of(ask: Ask, streams: Sequence[bytes], group: str) -> Lag:
 
     """
     lengths = await ask([(b"XLEN", stream) for stream in streams])
+    filled = [
+        (stream, length)
+        for stream, length in zip(streams, lengths, strict=True)
+        if length
+    ]
+    # Of a stream that is not there Redis does not tell the groups.
+    groups_of_each = await ask([(b"XINFO", b"GROUPS", stream) for stream, _ in filled])
     waiting: int | None = 0
     pending = 0
-    for stream, length in zip(streams, lengths, strict=True):
+    for (_, length), groups in zip(filled, groups_of_each, strict=True):
         lag: int | None = length
-        if length:
-            [groups] = await ask([(b"XINFO", b"GROUPS", stream)])
-            for described in map(to_dict, groups):
-                if described[b"name"] == group.encode():
-                    lag = described[b"lag"]
-                    pending += described[b"pending"]
+        for described in map(to_dict, groups):
+            if described[b"name"] == group.encode():
+                lag = described[b"lag"]
+                pending += described[b"pending"]
         waiting = None if waiting is None or lag is None else waiting + lag
     return Lag(waiting=waiting, pending=pending)

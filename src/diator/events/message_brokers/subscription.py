@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -156,6 +156,41 @@ class SubscribableBroker(MessageBroker, Protocol):
         Args:
             topics: What is received.
             group: Each message goes to one member of each group.
+
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lag:
+    """
+    How far a consumer group is behind.
+
+    Attributes:
+        waiting: How many messages no member was given yet; None where the broker cannot
+            tell, as Redis cannot after entries were deleted, until all are read.
+        pending: How many were delivered, and not acknowledged.
+
+    """
+
+    waiting: int | None
+    pending: int
+
+
+@runtime_checkable
+class TellsLag(Protocol):
+    """A message broker that can tell how far its consumer groups are behind."""
+
+    async def lag(self, topic: str, group: str) -> Lag:
+        """
+        Tell how far a group is behind.
+
+        Args:
+            topic: The topic.
+            group: The group.
+
+        Raises:
+            ConnectionError: The broker cannot be reached.
 
         """
         ...
