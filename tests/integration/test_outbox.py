@@ -9,10 +9,11 @@ import subprocess
 import sys
 from collections import defaultdict
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, func, select, text
+from sqlalchemy import event, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from diator import Mediator
@@ -436,6 +437,26 @@ class TestInbox:
         await self.receive(mediator)
 
         assert effects == [1]
+
+    async def test_forgotten(self, mediator, engine):
+        """What was handled long ago is forgotten, but for what others look at."""
+        long_ago = datetime.now(UTC) - timedelta(days=8)
+        old = [
+            {"consumer": "clerks", "message_id": name, "handled_at": long_ago}
+            for name in ("a", "b")
+        ]
+        inbox = tables.inbox
+        async with engine.begin() as connection:
+            await connection.execute(insert(inbox), old)
+        async with engine.begin() as other:
+            await other.execute(
+                select(inbox).where(inbox.c.message_id == "a").with_for_update()
+            )
+            await self.receive(mediator)
+
+        async with engine.connect() as connection:
+            left = await connection.scalars(select(inbox.c.message_id))
+            assert sorted(left) == ["1", "a"]
 
     @pytest.mark.parametrize("first_fails", [False, True])
     async def test_at_the_same_time(

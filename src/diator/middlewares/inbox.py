@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from diator.container.scope import current_scope
@@ -34,6 +35,17 @@ It has to be longer than a message can be on its way: than what waits in a broke
 its consumers are down over a weekend, or is replayed by somebody who looks into it.
 """
 
+FORGETTING_EVERY = 1_000
+"""After how many messages those are forgotten that were handled long ago."""
+
+FORGOTTEN_AT_ONCE = 2 * FORGETTING_EVERY
+"""
+How many are forgotten at a time, at most.
+
+More than come in between, so that what has gathered gets less; and not so many that the
+message whose transaction it is would wait for long.
+"""
+
 
 class InboxMiddleware:
     """
@@ -48,15 +60,30 @@ class InboxMiddleware:
     outside of it may pass on a copy of an event, which has its id, but none of a
     command, which has no id.
 
+    The ids of messages that were handled long ago are deleted, some at a time, in the
+    transactions of others.
+
     Args:
         tables: Where the ids are kept; tables with the usual names if left out.
+        retention: For how long they are kept. What is delivered again after that is
+            handled again, and so is a dead letter that is replayed.
+
+    Raises:
+        ConfigurationError: `retention` is not above 0.
 
     """
 
     needs_transaction = (Command, NotificationEvent, ECSTEvent)
 
-    def __init__(self, tables: Tables | None = None) -> None:
+    def __init__(
+        self, tables: Tables | None = None, *, retention: timedelta = RETENTION
+    ) -> None:
+        if retention <= timedelta(0):
+            msg = f"retention must be above 0, not {retention}"
+            raise ConfigurationError(msg)
         self._tables = Tables() if tables is None else tables
+        self._retention = retention
+        self._handled = count()
         # What was written by transactions that are running still.
         self._written: WeakKeyDictionary[Any, set[tuple[str, str]]] = (
             WeakKeyDictionary()
@@ -87,21 +114,22 @@ class InboxMiddleware:
         return await handle(message)
 
     async def purge(
-        self, engine: AsyncEngine, *, older_than: timedelta = RETENTION
+        self, engine: AsyncEngine, *, older_than: timedelta | None = None
     ) -> int:
         """
-        Forget messages that were handled long ago.
+        Forget all messages at once that were handled long ago.
 
         Args:
             engine: The database.
-            older_than: How long ago.
+            older_than: How long ago; `retention`, if left out.
 
         Returns:
             How many there were.
 
         """
         inbox = self._tables.inbox
-        old = inbox.c.handled_at < datetime.now(UTC) - older_than
+        retention = self._retention if older_than is None else older_than
+        old = inbox.c.handled_at < datetime.now(UTC) - retention
         async with engine.begin() as connection:
             deleted = await connection.execute(delete(inbox).where(old))
         return deleted.rowcount
@@ -144,6 +172,24 @@ class InboxMiddleware:
         key = (received.group, received.message_id)
         if inserted is not None:
             written.add(key)
+            if next(self._handled) % FORGETTING_EVERY == 0:
+                await self._forget(session)
             return False
         # A failure that was retried within the transaction has left its id there.
         return key not in written
+
+    async def _forget(self, session: AsyncSession) -> None:
+        inbox = self._tables.inbox
+        key = (inbox.c.consumer, inbox.c.message_id)
+        # Two that forget at the same time must not wait for each other.
+        old = (
+            select(*key)
+            .where(inbox.c.handled_at < datetime.now(UTC) - self._retention)
+            .limit(FORGOTTEN_AT_ONCE)
+            .with_for_update(skip_locked=True)
+            .cte("old")
+        )
+        forgetting = delete(inbox).where(tuple_(*key).in_(select(old)))
+        await session.execute(
+            forgetting, execution_options={"synchronize_session": False}
+        )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from diator import Command, Mediator, NotificationEvent
 from diator.container.scope import current_scope
 from diator.exceptions import ConfigurationError, EventsError
 from diator.messages.received import Received, handling
+from diator.middlewares import inbox as inbox_module
 from diator.middlewares.inbox import InboxMiddleware
 from diator.middlewares.transaction import TransactionMiddleware
 from diator.outbox.tables import Tables
@@ -287,6 +288,40 @@ class TestRetry:
         assert await send(mediator, Order()) == "ordered"
         assert await send(mediator, Order(), message_id="1") is None
         assert await count(engine) == 1
+
+
+class TestRetention:
+    async def test_forgotten(self, mediator, transaction, engine, monkeypatch):
+        """Now and then, those are forgotten that were handled too long ago."""
+        monkeypatch.setattr(inbox_module, "FORGETTING_EVERY", 2)
+        monkeypatch.setattr(inbox_module, "FORGOTTEN_AT_ONCE", 3)
+        mediator.use(transaction)
+        mediator.use(InboxMiddleware(retention=timedelta(hours=1)))
+        async with engine.begin() as connection:
+            await connection.execute(insert(Tables().inbox), [old(n) for n in range(4)])
+
+        counts = []
+        for number in range(4):
+            await send(mediator, Order(), message_id=str(number))
+            counts.append(await count(engine))
+
+        # Three of the four with the first one, and the last one with the third.
+        assert counts == [2, 3, 3, 4]
+        assert await send(mediator, Order(), message_id="0") is None
+
+    def test_none(self):
+        """An inbox that keeps nothing would be none."""
+        with pytest.raises(ConfigurationError, match="must be above 0, not 0:00:00"):
+            InboxMiddleware(retention=timedelta(0))
+
+
+def old(number):
+    """Give the row of a message that was handled two hours ago."""
+    return {
+        "consumer": "mail",
+        "message_id": f"old {number}",
+        "handled_at": datetime.now(UTC) - timedelta(hours=2),
+    }
 
 
 class TestPurge:
