@@ -223,7 +223,7 @@ class TestOutages:
             await asyncio.wait([receiving])
             assert receiving.cancelled()
             assert subscription._connection is None
-            assert subscription._fetching is subscription._reading is None
+            assert subscription._fetcher._fetching is subscription._reading is None
 
 
 async def keep_receiving(subscription):

@@ -125,6 +125,7 @@ LEAVES = [
     "diator.events.message_brokers.memory_groups",
     "diator.events.message_brokers.redis",
     "diator.events.message_brokers.redis_connections",
+    "diator.events.message_brokers.redis_fetching",
     "diator.events.message_brokers.redis_pubsub",
     "diator.events.message_brokers.redis_streams",
     "diator.events.message_brokers.redis_streams_appending",

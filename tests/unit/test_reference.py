@@ -50,6 +50,7 @@ INTERNAL = {
     "diator.events.message_brokers.holding_back",
     "diator.events.message_brokers.memory_groups",
     "diator.events.message_brokers.redis_connections",
+    "diator.events.message_brokers.redis_fetching",
     "diator.events.message_brokers.redis_pubsub",
     "diator.events.message_brokers.redis_streams_appending",
     "diator.events.message_brokers.redis_streams_competing",

@@ -338,7 +338,7 @@ async def disconnect(connection: AbstractConnection) -> None:
         await connection.disconnect(nowait=True)
 
 
-async def end_task(task: asyncio.Task[Any]) -> None:
+async def end_task(task: asyncio.Future[Any]) -> None:
     """Cancel a task, and wait until it has ended."""
     task.cancel()
     await asyncio.wait([task])

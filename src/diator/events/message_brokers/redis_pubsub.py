@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -17,6 +16,7 @@ from diator.events.message_brokers.redis_connections import (
     open_connection,
     pack,
 )
+from diator.events.message_brokers.redis_fetching import Fetcher
 from diator.events.message_brokers.subscription import Delivery
 from diator.logger import get_logger
 
@@ -46,8 +46,7 @@ class PubSubSubscription:
         self._pattern = f"{prefix}:*"
         self._timeout = timeout
         self._connection: AbstractConnection | None = None
-        self._buffer: deque[Delivery] = deque()
-        self._fetching: asyncio.Task[None] | None = None
+        self._fetcher = Fetcher(self._fetch)
         self._reading: asyncio.Task[Any] | None = None
 
     async def receive(self, limit: int, /) -> Sequence[Delivery]:
@@ -67,14 +66,7 @@ class PubSubSubscription:
             ConnectionError: Redis cannot be reached for the time being.
 
         """
-        while not self._buffer:
-            if self._fetching is None:
-                self._fetching = asyncio.create_task(self._fetch(limit))
-            await asyncio.wait([self._fetching])
-            fetching, self._fetching = self._fetching, None
-            fetching.result()
-        number = min(limit, len(self._buffer))
-        return [self._buffer.popleft() for _ in range(number)]
+        return await self._fetcher.receive(limit)
 
     async def ack(self, deliveries: Sequence[Delivery], /) -> None:
         """Do nothing: Redis keeps no messages."""
@@ -119,9 +111,7 @@ class PubSubSubscription:
 
     async def aclose(self) -> None:
         """Listen no more."""
-        if self._fetching is not None:
-            await end_task(self._fetching)
-            self._fetching = None
+        await self._fetcher.aclose()
         await self._hang_up()
 
     async def _fetch(self, limit: int) -> None:
@@ -129,10 +119,10 @@ class PubSubSubscription:
         if self._connection is None:
             await self._listen()
         try:
-            while not self._buffer:
+            while not self._fetcher.buffer:
                 self._take(await self._read())
             # What came with it is here already, so that nobody has to be waited for.
-            while len(self._buffer) < limit and await self._has_come():
+            while len(self._fetcher.buffer) < limit and await self._has_come():
                 self._take(await self._read())
         except Exception as error:  # noqa: BLE001  # a broken socket raises many things
             get_logger().warning(
@@ -196,7 +186,7 @@ class PubSubSubscription:
             return
         channel: str = message[2].decode(errors="replace")
         kind, _, message_id = channel.removeprefix(self._pattern[:-1]).rpartition(":")
-        self._buffer.append(
+        self._fetcher.buffer.append(
             Delivery(
                 topic=channel, body=message[3], message_id=message_id, message_type=kind
             )

@@ -131,7 +131,7 @@ class CompetingSubscription(StreamSubscription):
         if all(cursor == BEGINNING for cursor in self._cursors.values()):
             self._next_claim = now + CLAIM_PAUSE_SECONDS
         if claimed:
-            self._buffer.extend(await self._deliver_again(claimed))
+            self._fetcher.buffer.extend(await self._deliver_again(claimed))
 
     async def _deliver_again(
         self, claimed: Sequence[tuple[bytes, Sequence[bytes]]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -130,7 +129,7 @@ class OrderedSubscription(StreamSubscription):
             return
         await self._ownership.win(self._ask_line)
         self._ownership_number = self._ownership.number
-        self._buffer.clear()
+        self._fetcher.buffer.clear()
         for stream, held in self._held.items():
             for entry_id in [
                 each for each in held if (stream, each) not in self._begun
@@ -186,8 +185,10 @@ class OrderedSubscription(StreamSubscription):
             # Also where more of it could not be had: nothing else brings it again.
             if taken:
                 # What was read afterwards comes after it.
-                taken += self._buffer
-                self._buffer = deque(sorted(taken, key=_position_of))
+                buffer = self._fetcher.buffer
+                taken += buffer
+                buffer.clear()
+                buffer.extend(sorted(taken, key=_position_of))
 
     async def _take_up_page(self, streams: Sequence[bytes]) -> list[Delivery]:
         self._dealt_with.clear()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ from redis.exceptions import ResponseError
 
 from diator.events.message_brokers.redis_connections import (
     OwnConnection,
-    end_task,
     exchange,
     pack,
 )
+from diator.events.message_brokers.redis_fetching import Fetcher
 from diator.events.message_brokers.redis_streams_dead_letters import Command, burying
 from diator.events.message_brokers.redis_streams_entries import (
     Entry,
@@ -98,8 +97,7 @@ class StreamSubscription(ABC):
         self._is_prepared = False
         self._ownership_number = 0
         self._line = OwnConnection(membership.pool, membership.timeout)
-        self._fetching: asyncio.Task[None] | None = None
-        self._buffer: deque[Delivery] = deque()
+        self._fetcher = Fetcher(self._fetch, self._is_behind)
         # When each entry was delivered or extended, in the time of the event loop, and
         # which attempt to handle it that was for.
         self._held: dict[bytes, dict[bytes, tuple[float, int]]] = {
@@ -134,16 +132,7 @@ class StreamSubscription(ABC):
             ConfigurationError: Redis cannot do what is asked of it.
 
         """
-        while self._is_behind() or not self._buffer:
-            # Reading goes on when the caller is cancelled: what Redis has given by
-            # then is here, and the connection remains of use.
-            if self._fetching is None:
-                self._fetching = asyncio.create_task(self._fetch(limit))
-            await asyncio.wait([self._fetching])
-            fetching, self._fetching = self._fetching, None
-            fetching.result()
-        number = min(limit, len(self._buffer))
-        return [self._buffer.popleft() for _ in range(number)]
+        return await self._fetcher.receive(limit)
 
     async def ack(self, deliveries: Sequence[Delivery], /) -> None:
         """
@@ -202,9 +191,7 @@ class StreamSubscription(ABC):
 
     async def aclose(self) -> None:
         """Give back what is neither acknowledged nor put aside, and disconnect."""
-        if self._fetching is not None:
-            await end_task(self._fetching)
-            self._fetching = None
+        await self._fetcher.aclose()
         await self._line.aclose()
         # What cannot be given back now is found by the other members all the same.
         with suppress(ConnectionError):
@@ -235,9 +222,9 @@ class StreamSubscription(ABC):
         try:
             await self._prepare_once()
             await self._take_up(limit)
-            if not self._buffer:
+            if not self._fetcher.buffer:
                 count = max(1, limit // len(self._streams))
-                self._buffer.extend(await self._read_new(count))
+                self._fetcher.buffer.extend(await self._read_new(count))
         except GroupGoneError:
             get_logger().warning(
                 "group_recreated",
