@@ -10,9 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from diator.backoff import Backoff
-from diator.consumer.consumption import Consumption, Counters, Settings
+from diator.consumer.consumption import Consumption
 from diator.consumer.dispatch import Dispatch
 from diator.consumer.retry import is_transient
+from diator.consumer.settings import Counters, Settings
 from diator.events.event import Event
 from diator.events.message_brokers.subscription import TellsLag
 from diator.exceptions import ConfigurationError, InUseError

@@ -5,32 +5,26 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, suppress
 from contextvars import copy_context
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from diator.backoff import Backoff
+from diator.consumer.failures import described
+from diator.consumer.held import Held
 from diator.consumer.lanes import Lanes
-from diator.consumer.retry import causes, described
-from diator.exceptions import ConfigurationError, DecodingError, UnknownMessageError
-from diator.logger import get_logger
+from diator.consumer.outages import Outages
+from diator.consumer.retry import is_worthwhile
+from diator.consumer.settling import Settling
+from diator.consumer.telling import tell_message
+from diator.exceptions import UnknownMessageError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from diator.consumer.dispatch import Dispatch
+    from diator.consumer.settings import Counters, Settings
     from diator.events.message_brokers.subscription import Delivery, Subscription
-
-RECONNECTING = Backoff(first=0.1, longest=5.0)
-"""
-How long to wait for a broker that cannot be reached.
-
-Not so long that a consumer would still sleep when it is back.
-"""
 
 SETTLING_SECONDS = 2.0
 """
@@ -38,14 +32,6 @@ How long the end may take, after what was handled has finished or was cancelled.
 
 To tell the broker is a matter of milliseconds, and where it cannot be told it delivers
 again.
-"""
-
-GATHERING_SECONDS = 0.002
-"""
-For how long what was handled waits for more of it, to be acknowledged together.
-
-Longer than a broker takes to answer, and shorter than anybody notices. A message that
-is the only one does not wait.
 """
 
 BATCHES = 4
@@ -64,71 +50,6 @@ The first time, whatever was held may have ended the process, and the second tim
 was handled together. Alone, what is innocent shows that it is.
 """
 
-MAX_SHOWN = 200  # Names and ids in logs are no longer; others may be anything.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What `Consumer` was told, in the same words."""
-
-    group: str
-    concurrency: int
-    prefetch: int
-    max_attempts: int
-    backoff: Backoff
-    is_transient: Callable[[Exception], bool]
-    skips_unknown: bool
-    heartbeat: float
-    drain_timeout: float
-
-
-@dataclass(slots=True)
-class Counters:
-    """What a consumer has done so far."""
-
-    handled: int = 0
-    retried: int = 0
-    dead_lettered: int = 0
-    skipped: int = 0
-    last_progress: datetime | None = None
-
-
-class Held:
-    """
-    A message that was received, and is not settled.
-
-    Attributes:
-        delivery: The message.
-        lane: What others have in common with it that have to wait for it.
-        attempt: Which attempt to handle it is the next, or is being made.
-        task: What handles it, in the attempt that is being made or was the last.
-        is_begun: Whether it was handled here already, or is being so.
-        pause: What ends its waiting for the next attempt, None while it does not wait.
-        is_decided: Whether the broker is being told what became of it.
-
-    """
-
-    __slots__ = (
-        "attempt",
-        "delivery",
-        "is_begun",
-        "is_decided",
-        "lane",
-        "pause",
-        "task",
-    )
-
-    def __init__(self, delivery: Delivery) -> None:
-        self.delivery = delivery
-        self.lane: Hashable | None = None
-        if delivery.key is not None:
-            self.lane = delivery.topic, delivery.key
-        self.attempt = delivery.attempt
-        self.task: asyncio.Task[None] | None = None
-        self.pause: asyncio.TimerHandle | None = None
-        self.is_begun = False
-        self.is_decided = False
-
 
 class Consumption:
     """
@@ -143,6 +64,7 @@ class Consumption:
     """
 
     _subscription: Subscription
+    _settling: Settling
 
     def __init__(
         self,
@@ -164,19 +86,19 @@ class Consumption:
         # What is handled alone, or will be when all else is settled.
         self._alone: Held | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._handled: list[Held] = []
-        self._is_over = False
-        # Why it cannot go on.
-        self._broken_by: ConfigurationError | None = None
-        # Set when there is room for more, and when there is something to acknowledge.
+        # Set when there is room for more.
         self._room = asyncio.Event()
-        self._unacknowledged = asyncio.Event()
-        self.is_connected = False
+        self._outages = Outages(settings.group, self._stopping.set)
 
     @property
     def in_flight(self) -> int:
         """How many messages are held."""
         return len(self._held)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the broker answered last time."""
+        return self._outages.is_connected
 
     def stop(self) -> None:
         """Have it finish."""
@@ -197,7 +119,9 @@ class Consumption:
                 return
             receiving = asyncio.create_task(self._receive())
             extending = asyncio.create_task(self._extend())
-            acknowledging = asyncio.create_task(self._acknowledge())
+            acknowledging = asyncio.create_task(
+                self._settling.acknowledge(self._is_batch)
+            )
             try:
                 await self._stopping.wait()
                 await _cancel(receiving)
@@ -205,8 +129,8 @@ class Consumption:
             finally:
                 self._is_giving_up = True
                 await self._end(receiving, extending, acknowledging)
-        if self._broken_by is not None:
-            raise self._broken_by
+        if self._outages.broken_by is not None:
+            raise self._outages.broken_by
 
     # --- Receiving ---
 
@@ -216,16 +140,19 @@ class Consumption:
             try:
                 self._subscription = await stack.enter_async_context(self._open())
             except Exception as error:
-                self._tell_outage("subscribing", error)
+                self._outages.note("subscribing", error)
                 # A `ConnectionError` is one. All else will not be better later.
                 if not isinstance(error, OSError):
                     raise
                 failures += 1
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(RECONNECTING.delay(failures)):
+                    async with asyncio.timeout(self._outages.delay(failures)):
                         await self._stopping.wait()
             else:
-                self.is_connected = True
+                self._outages.is_connected = True
+                self._settling = Settling(
+                    self._subscription, self._outages, self._let_go
+                )
                 return True
         return False
 
@@ -241,11 +168,11 @@ class Consumption:
                 )
             except Exception as error:  # noqa: BLE001  # nothing must end it
                 failures += 1
-                self._tell_outage("receiving", error)
-                await asyncio.sleep(RECONNECTING.delay(failures))
+                self._outages.note("receiving", error)
+                await asyncio.sleep(self._outages.delay(failures))
                 continue
             failures = 0
-            self.is_connected = True
+            self._outages.is_connected = True
             for delivery in deliveries:
                 held = Held(delivery)
                 self._held.add(held)
@@ -306,13 +233,13 @@ class Consumption:
             if held.delivery.attempt > 1:
                 # It was received without being counted, for it might not be begun.
                 count = partial(self._subscription.extend, [held.delivery])
-                if not await self._insist("extending", count):
+                if not await self._outages.insist("extending", count):
                     return
         failure = await self._failure(held)
         if failure is None:
             return
         await self._forget_cancellation(held)
-        if not self._is_worthwhile(failure, held.attempt):
+        if not self._may_succeed(failure, held.attempt):
             await self._dead_letter(held, described(failure), failure)
             return
         self._counters.retried += 1
@@ -347,9 +274,7 @@ class Consumption:
             return error
         else:
             self._counters.handled += 1
-        held.is_decided = True
-        self._handled.append(held)
-        self._unacknowledged.set()
+        self._settling.add(held)
         return None
 
     async def _forget_cancellation(self, held: Held) -> None:
@@ -368,66 +293,24 @@ class Consumption:
                 if self._is_giving_up:
                     raise
 
-    def _is_worthwhile(self, failure: BaseException, attempt: int) -> bool:
-        if attempt >= self._settings.max_attempts:
-            return False
-        return all(self._is_transient(cause) for cause in causes(failure))
-
-    def _is_transient(self, cause: BaseException) -> bool:
-        if isinstance(cause, (DecodingError, UnknownMessageError)):
-            return False
-        # What is no `Exception` may be anything, a cancellation of the handler's, say.
-        if not isinstance(cause, Exception):
-            return True
-        try:
-            return self._settings.is_transient(cause)
-        except Exception as error:  # noqa: BLE001  # as above
-            self._write("error", "is_transient failed", error=type(error).__name__)
-            return True
+    def _may_succeed(self, failure: BaseException, attempt: int) -> bool:
+        settings = self._settings
+        return attempt < settings.max_attempts and is_worthwhile(
+            failure, settings.is_transient
+        )
 
     # --- Settling ---
-
-    async def _acknowledge(self) -> None:
-        """Acknowledge what was handled: each time all that was since the last time."""
-        while self._handled or not self._is_over:
-            if not self._handled:
-                self._unacknowledged.clear()
-                await self._unacknowledged.wait()
-                continue
-            if len(self._handled) < min(self._batch, len(self._held)):
-                await asyncio.sleep(GATHERING_SECONDS)
-            handled, self._handled = self._handled, []
-            deliveries = [held.delivery for held in handled]
-            acknowledge = partial(self._subscription.ack, deliveries)
-            if await self._insist("acknowledging", acknowledge):
-                self._let_go(handled)
 
     async def _dead_letter(
         self, held: Held, cause: str, failure: BaseException | None = None
     ) -> None:
-        held.is_decided = True
         self._log("error", "message put aside", held, failure)
-        delivery = msgspec.structs.replace(held.delivery, attempt=held.attempt)
-        put_aside = partial(self._subscription.dead_letter, delivery, cause)
-        if await self._insist("putting aside", put_aside):
+        if await self._settling.put_aside(held, cause):
             self._counters.dead_lettered += 1
-            self._let_go([held])
 
-    async def _insist(self, doing: str, call: Callable[[], Awaitable[None]]) -> bool:
-        """Tell the broker something until it has taken it, unless it never will."""
-        failures = 0
-        while True:
-            try:
-                await call()
-            except Exception as error:  # noqa: BLE001  # as above
-                failures += 1
-                self._tell_outage(doing, error)
-                if isinstance(error, ConfigurationError):
-                    return False
-                await asyncio.sleep(RECONNECTING.delay(failures))
-            else:
-                self.is_connected = True
-                return True
+    def _is_batch(self, number: int) -> bool:
+        """Tell whether so many handled messages are worth being acknowledged."""
+        return number >= min(self._batch, len(self._held))
 
     def _let_go(self, settled: Sequence[Held]) -> None:
         self._held.difference_update(settled)
@@ -441,12 +324,12 @@ class Consumption:
     async def _extend(self) -> None:
         while True:
             await asyncio.sleep(self._settings.heartbeat)
-            deliveries = [_counted(held) for held in self._held]
+            deliveries = [held.counted() for held in self._held]
             if deliveries:
                 try:
                     await self._subscription.extend(deliveries)
                 except Exception as error:  # noqa: BLE001  # as above
-                    self._tell_outage("extending", error)
+                    self._outages.note("extending", error)
 
     # --- Ending ---
 
@@ -468,8 +351,7 @@ class Consumption:
                 held.pause.cancel()
         try:
             await _cancel(receiving, extending, *self._tasks)
-            self._is_over = True
-            self._unacknowledged.set()
+            self._settling.finish()
             await asyncio.wait([acknowledging], timeout=SETTLING_SECONDS)
         finally:
             # Also where this is cancelled itself.
@@ -481,25 +363,7 @@ class Consumption:
                 async with asyncio.timeout(SETTLING_SECONDS):
                     await self._subscription.nack(unfinished)
             except Exception as error:  # noqa: BLE001  # then it delivers them later
-                self._tell_outage("giving back", error)
-
-    # --- Telling ---
-
-    def _tell_outage(self, doing: str, error: Exception) -> None:
-        self.is_connected = False
-        level = "warning" if isinstance(error, OSError) else "error"
-        self._write(
-            level,
-            "broker failed",
-            doing=doing,
-            group=self._settings.group,
-            # What a broker says of itself holds nothing of the messages.
-            error=described(error),
-        )
-        if isinstance(error, ConfigurationError) and self._broken_by is None:
-            # No repetition will change it. What is being handled can still finish.
-            self._broken_by = error
-            self._stopping.set()
+                self._outages.note("giving back", error)
 
     def _log(
         self,
@@ -508,30 +372,7 @@ class Consumption:
         held: Held,
         failure: BaseException | None = None,
     ) -> None:
-        delivery = held.delivery
-        fields: dict[str, Any] = {
-            "topic": delivery.topic,
-            "message_name": delivery.message_name[:MAX_SHOWN],
-            "message_id": delivery.message_id[:MAX_SHOWN],
-            "group": self._settings.group,
-            "attempt": held.attempt,
-        }
-        if failure is not None:
-            fields["causes"] = [type(cause).__name__ for cause in causes(failure)]
-        self._write(level, text, **fields)
-
-    def _write(self, level: str, text: str, **fields: Any) -> None:
-        # Neither must a processor of the application's end the consumer.
-        with suppress(Exception):
-            getattr(get_logger(), level)(text, **fields)
-
-
-def _counted(held: Held) -> Delivery:
-    """Give a delivery with the attempts that were begun, for the broker to count."""
-    attempt = held.delivery.attempt
-    if held.is_begun or attempt == 1:
-        return held.delivery
-    return msgspec.structs.replace(held.delivery, attempt=attempt - 1)
+        tell_message(level, text, held, group=self._settings.group, failure=failure)
 
 
 async def _cancel(*tasks: asyncio.Task[None]) -> None:

@@ -1,14 +1,12 @@
-"""What is worth another attempt, and what to say of the rest."""
+"""What is worth another attempt."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
 
-from diator.exceptions import DiatorError, EventError
-
-# What is put aside is for people to read, who need no more of it.
-MAX_CAUSE_LENGTH = 2_000
+from diator.consumer.failures import causes
+from diator.consumer.telling import tell
+from diator.exceptions import DecodingError, DiatorError, UnknownMessageError
 
 
 def is_transient(error: Exception) -> bool:
@@ -21,37 +19,29 @@ def is_transient(error: Exception) -> bool:
     return not isinstance(error, DiatorError)
 
 
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """Give what an error comes from: the members of groups, what failed at an event."""
-    if isinstance(error, BaseExceptionGroup):
-        for member in _members(error):
-            yield from causes(member)
-    elif isinstance(error, EventError) and error.__cause__ is not None:
-        yield from causes(error.__cause__)
-    else:
-        yield error
+def is_worthwhile(
+    failure: BaseException, is_transient: Callable[[Exception], bool]
+) -> bool:
+    """
+    Tell whether another attempt may do better.
+
+    Args:
+        failure: What the last one failed by.
+        is_transient: Tells a passing error from a lasting one; one lasting error among
+            many is enough.
+
+    """
+    return all(_may_pass(cause, is_transient) for cause in causes(failure))
 
 
-def described(error: BaseException) -> str:
-    """Say what an error is, in words that any broker can keep."""
-    text = "; ".join(_sentences(error))[:MAX_CAUSE_LENGTH]
-    return text.encode(errors="backslashreplace").decode()
-
-
-def _sentences(error: BaseException) -> Iterator[str]:
-    if isinstance(error, BaseExceptionGroup):
-        for member in _members(error):
-            yield from _sentences(member)
-        return
+def _may_pass(cause: BaseException, is_transient: Callable[[Exception], bool]) -> bool:
+    if isinstance(cause, (DecodingError, UnknownMessageError)):
+        return False
+    # What is no `Exception` may be anything, a cancellation of the handler's, say.
+    if not isinstance(cause, Exception):
+        return True
     try:
-        text = str(error)
-    except Exception:  # noqa: BLE001  # whatever its author did wrong
-        text = ""
-    yield f"{type(error).__name__}: {text}" if text else type(error).__name__
-    if isinstance(error, EventError) and error.__cause__ is not None:
-        yield from _sentences(error.__cause__)
-
-
-def _members(group: Any) -> tuple[BaseException, ...]:
-    members: tuple[BaseException, ...] = group.exceptions
-    return members
+        return is_transient(cause)
+    except Exception as error:  # noqa: BLE001  # nothing must end the consumer
+        tell("error", "is_transient failed", error=type(error).__name__)
+        return True

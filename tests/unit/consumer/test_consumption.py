@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diator.backoff import Backoff
-from diator.consumer import consumption
+from diator.consumer import consumption, outages, settling, telling
 from diator.exceptions import ConfigurationError, ValidationError
 from diator.messages.received import received_message
 from tests.unit.consumer.service import NEVER, Service
@@ -467,7 +467,7 @@ class TestCrashes:
 
     async def test_cannot_be_counted(self, monkeypatch):
         """It is not handled before the broker knows."""
-        monkeypatch.setattr(consumption, "RECONNECTING", FAST)
+        monkeypatch.setattr(outages, "RECONNECTING", FAST)
         service = Service()
         service.broker.failures["extend"] = [ConnectionError(), TimeoutError()]
         service.put(7, attempt=2)
@@ -603,7 +603,7 @@ class TestSettling:
 
     async def test_gathering(self, monkeypatch):
         """While others are held, what was handled waits a little for company."""
-        monkeypatch.setattr(consumption, "GATHERING_SECONDS", 0.05)
+        monkeypatch.setattr(settling, "GATHERING_SECONDS", 0.05)
         service = Service(concurrency=2)
         for user_id in range(100):
             service.put(user_id)
@@ -668,7 +668,7 @@ class TestSettling:
     @pytest.mark.parametrize("method", ["receive", "ack", "dead_letter"])
     async def test_broker_fails(self, method: str, error: Any, monkeypatch):
         """What the broker could not do is asked for again."""
-        monkeypatch.setattr(consumption, "RECONNECTING", FAST)
+        monkeypatch.setattr(outages, "RECONNECTING", FAST)
         service = Service(max_attempts=1)
         service.broker.failures[method] = [error() for _ in range(3)]
         service.put(7)
@@ -680,7 +680,7 @@ class TestSettling:
 
     async def test_connected(self, monkeypatch):
         """Health tells whether the broker answered last time."""
-        monkeypatch.setattr(consumption, "RECONNECTING", NEVER)
+        monkeypatch.setattr(outages, "RECONNECTING", NEVER)
         service = Service()
         service.broker.failures["receive"] = [ConnectionError()]
         consumer = service.consumer()
@@ -699,7 +699,7 @@ class TestSettling:
         def get_logger() -> Any:
             raise FailedError
 
-        monkeypatch.setattr(consumption, "get_logger", get_logger)
+        monkeypatch.setattr(telling, "get_logger", get_logger)
         service = Service()
         service.on_joined = Failing(FailedError())
         service.put(7)
@@ -711,7 +711,7 @@ class TestSettling:
 class TestSubscribing:
     async def test_waits_for_the_broker(self, monkeypatch):
         """A broker that is not there yet is waited for."""
-        monkeypatch.setattr(consumption, "RECONNECTING", FAST)
+        monkeypatch.setattr(outages, "RECONNECTING", FAST)
         service = Service()
         service.broker.failures["subscribe"] = [ConnectionError(), TimeoutError()]
         service.put(7)
@@ -721,7 +721,7 @@ class TestSubscribing:
 
     async def test_stopped_meanwhile(self, monkeypatch):
         """Also while it is waited for, the consumer can be stopped."""
-        monkeypatch.setattr(consumption, "RECONNECTING", NEVER)
+        monkeypatch.setattr(outages, "RECONNECTING", NEVER)
         service = Service()
         service.broker.failures["subscribe"] = [ConnectionError()]
 
@@ -765,7 +765,7 @@ class TestBroken:
 
     async def test_told(self, caplog: pytest.LogCaptureFixture, monkeypatch):
         """What the broker says of its failure is in the log."""
-        monkeypatch.setattr(consumption, "RECONNECTING", FAST)
+        monkeypatch.setattr(outages, "RECONNECTING", FAST)
         service = Service()
         service.broker.failures["receive"] = [ConnectionError("no route to it")]
         service.put(7)
@@ -868,7 +868,7 @@ class TestEnd:
     async def test_broker_is_away(self, method: str, monkeypatch):
         """A broker that cannot be told does not keep the end, and nothing is lost."""
         monkeypatch.setattr(consumption, "SETTLING_SECONDS", 0.01)
-        monkeypatch.setattr(consumption, "RECONNECTING", FAST)
+        monkeypatch.setattr(outages, "RECONNECTING", FAST)
         service = Service(drain_timeout=0.01, concurrency=1)
         service.broker.failures[method] = [ConnectionError() for _ in range(10_000)]
         blocking = Blocking()

@@ -1,32 +1,9 @@
-"""What is worth another attempt, and what is said of the rest."""
+"""What is worth another attempt."""
 
 from __future__ import annotations
 
-from diator.consumer.retry import (
-    MAX_CAUSE_LENGTH,
-    causes,
-    described,
-    is_transient,
-)
-from diator.exceptions import (
-    DecodingError,
-    EventError,
-    EventHandlingError,
-    EventsError,
-    ValidationError,
-)
-from tests.unit.fakes import Happened
-
-
-def failed(cause: BaseException) -> EventHandlingError:
-    error = EventHandlingError(Happened("it"), TestDescribed)
-    error.__cause__ = cause
-    return error
-
-
-class WithoutTextError(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError
+from diator.consumer.retry import is_transient
+from diator.exceptions import DecodingError, ValidationError
 
 
 class TestIsTransient:
@@ -36,32 +13,3 @@ class TestIsTransient:
         assert is_transient(KeyError())
         assert not is_transient(ValidationError("it", []))
         assert not is_transient(DecodingError())
-
-
-class TestCauses:
-    def test_groups_and_events(self):
-        """What counts is what failed in the first place."""
-        first, second, third = KeyError(), OSError(), EventError("it", "refused")
-        error = EventsError(
-            "", [failed(first), failed(ExceptionGroup("", [second])), third]
-        )
-
-        assert list(causes(error)) == [first, second, third]
-        assert list(causes(first)) == [first]
-
-
-class TestDescribed:
-    def test_lines(self):
-        """It says what failed, where and why."""
-        error = EventsError("", [failed(KeyError("a")), failed(OSError())])
-
-        assert described(error) == (
-            "EventHandlingError: TestDescribed failed at Happened; KeyError: 'a'; "
-            "EventHandlingError: TestDescribed failed at Happened; OSError"
-        )
-
-    def test_anything(self):
-        """It is a text that any broker can keep, whatever the error is."""
-        assert described(WithoutTextError()) == "WithoutTextError"
-        assert described(ValueError("\ud800")) == r"ValueError: \ud800"
-        assert len(described(ValueError("x" * 10_000))) == MAX_CAUSE_LENGTH
