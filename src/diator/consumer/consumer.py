@@ -66,8 +66,9 @@ class Consumer:
         concurrency: How many messages are handled at the same time. 16 keep a
             connection pool of the usual size, and a database, busy and not flooded.
         prefetch: How many messages are held at the same time, with those that wait
-            for their turn; also how many come again after a crash. 256 make receiving
-            and acknowledging in batches worth the while.
+            for their turn, or for their next attempt: when all of them do, no more are
+            received until then. Also how many come again after a crash. 256 make
+            receiving and acknowledging in batches worth the while.
         max_attempts: How often a message is tried at most, counting deliveries after
             crashes, so that one that kills the process ends as a dead letter, too. So
             that what was handled with it does not, what comes for the third time is

@@ -46,7 +46,8 @@ class Relay:
     Publish the messages of an outbox, in order for each key, and at least once.
 
     Any number of relays may be at work at once, in any number of processes; on SQLite
-    one is, and the others stand by. A message that is published is deleted; if the
+    one is, and the others stand by. On PostgreSQL each takes up to three connections
+    of the outbox's engine. A message that is published is deleted; if the
     relay is killed in between, it is published again. One that the broker refuses is
     tried again later, and holds back those with the same key; in the end it is given
     up, see `OutboxDeadLetters`, and so it is at once where no attempt will change
