@@ -21,6 +21,7 @@ from diator.backoff import Backoff
 from diator.messages.received import Received, handling
 from diator.middlewares.inbox import InboxMiddleware
 from diator.middlewares.transaction import TransactionMiddleware
+from diator.outbox import relay as relay_module
 from diator.outbox.dead_letters import OutboxDeadLetters
 from diator.outbox.relay import Relay
 from tests.outbox_process import (
@@ -88,6 +89,23 @@ class LedgerBroker:
                 results.append(None)
         self.taken.set()
         return results
+
+
+class StuckBroker(LedgerBroker):
+    """Never comes to an end with one of the messages, but answers otherwise."""
+
+    def __init__(self, poison):
+        super().__init__()
+        self.poison = poison
+
+    async def publish(self, messages, /):
+        payloads = [json.loads(bytes(message.payload)) for message in messages]
+        if self.poison in [(each["key"], each["number"]) for each in payloads]:
+            await asyncio.Event().wait()
+        return await super().publish(messages)
+
+    async def check(self):
+        """It answers."""
 
 
 async def add(outbox, *told):
@@ -297,6 +315,22 @@ class TestRelay:
 
         assert len(plans) == 4
         assert max(rows_read(plan["Plan"]) for plan in plans) < 200
+
+    async def test_too_slow(self, outbox, monkeypatch):
+        """A message that takes too long is given up, however much others publish."""
+        monkeypatch.setattr(relay_module, "PUBLISH_SECONDS", 0.05)
+        broker = StuckBroker(("a", 0))
+        relay = Relay(outbox, broker, max_attempts=1, batch_size=8)
+        await add(outbox, *(("a", number) for number in range(8)))
+
+        for number in range(30):
+            await add(outbox, *(("b", 8 * number + more) for more in range(8)))
+            with suppress(ConnectionError):
+                await relay._work.relay(relay._publish)
+
+        [letter] = await OutboxDeadLetters(outbox).list()
+        assert json.loads(letter.body)["key"] == "a"
+        assert len(broker.published) > 100
 
     async def test_two_buckets_at_once(self, outbox):
         """While the broker has the messages of one bucket, another one is read."""

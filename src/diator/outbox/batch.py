@@ -87,12 +87,15 @@ class Outcome:
         failures: Those that it has refused, each the first one with its key.
         outage: Why the others were not taken, which says nothing about them; to be
             raised once the rest is settled.
+        too_slow: How many messages there were, if that was more than the broker could
+            take in time.
 
     """
 
     published: Sequence[int]
     failures: Sequence[Failure]
     outage: Exception | None = None
+    too_slow: int | None = None
 
 
 Publish = Callable[[Sequence[Waiting]], Awaitable[Outcome]]
@@ -112,8 +115,10 @@ class Batches:
 
     def __init__(self, tables: Tables, size: int, dialect: str) -> None:
         self._size = size
-        # How many messages the next batch has, as far as the last ones tell.
-        self._limit = size
+        # How many messages the next batch of a bucket has, as far as the last ones
+        # tell. One for all would grow by what others do well, and never get to the one
+        # message that is too slow.
+        self._limits: dict[int | None, int] = {}
         outbox = tables.outbox
         seq = outbox.c.seq
         columns = [outbox.c[name] for name in Waiting._fields]
@@ -170,36 +175,34 @@ class Batches:
 
         """
         query = self._select if bucket is None else self._select_of_bucket
-        parameters = {
-            "now": datetime.now(UTC),
-            "bucket": bucket,
-            "limit": self._limit,
-        }
+        limit = self._limits.get(bucket, self._size)
+        parameters = {"now": datetime.now(UTC), "bucket": bucket, "limit": limit}
         rows = await connection.execute(query, parameters)
         candidates = _without_followers([Waiting(*row) for row in rows])
         batch = candidates[: _count_that_fits(candidates)]
         if len(batch) < len(candidates):
             # Nor should all that does not fit be read again and again.
-            self._limit = min(self._limit, 2 * len(batch))
+            self._limits[bucket] = min(limit, 2 * len(batch))
         return batch
 
-    def grow(self) -> None:
-        """Have twice as many messages in a batch: the last one was no trouble."""
-        self._limit = min(2 * self._limit, self._size)
-
-    def shrink(self, count: int) -> None:
-        """Have half of `count` messages in a batch: that many took too long."""
-        self._limit = max(1, count // 2)
-
-    async def settle(self, connection: AsyncConnection, outcome: Outcome) -> None:
+    async def settle(
+        self, connection: AsyncConnection, outcome: Outcome, bucket: int | None = None
+    ) -> None:
         """
         Take note of what became of messages.
 
         Args:
             connection: A connection, whose transaction others end.
             outcome: What became of them.
+            bucket: Where they were read.
 
         """
+        limit = self._limits.get(bucket, self._size)
+        self._limits[bucket] = (
+            min(2 * limit, self._size)
+            if outcome.too_slow is None
+            else max(1, outcome.too_slow // 2)
+        )
         now = datetime.now(UTC)
         dead = [failure for failure in outcome.failures if failure.delay is None]
         gone = [*outcome.published, *(failure.message.seq for failure in dead)]

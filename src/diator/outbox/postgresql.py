@@ -92,7 +92,7 @@ class LockedBuckets:
                 # Another relay was quicker.
                 return True
             outcome = await publish(rows)
-            await self._batches.settle(connection, outcome)
+            await self._batches.settle(connection, outcome, bucket)
         if outcome.outage is not None:
             raise outcome.outage
         return True

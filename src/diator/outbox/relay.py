@@ -98,8 +98,8 @@ class Relay:
         self._backoff = backoff
         dialect = outbox.engine.dialect.name
         sharing = Lease if dialect == "sqlite" else LockedBuckets
-        self._batches = Batches(outbox.tables, batch_size, dialect)
-        self._work = sharing(outbox.engine, outbox.tables, self._batches)
+        batches = Batches(outbox.tables, batch_size, dialect)
+        self._work = sharing(outbox.engine, outbox.tables, batches)
         self._woken = asyncio.Event()
         self._stopped = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -233,10 +233,7 @@ class Relay:
             and isinstance(results[0], TimeoutError)
             and await self._is_answered()
         )
-        if any(isinstance(result, TimeoutError) for result in results):
-            self._batches.shrink(len(batch))
-        else:
-            self._batches.grow()
+        too_slow = any(isinstance(result, TimeoutError) for result in results)
         published: list[int] = []
         failures: list[Failure] = []
         outage: Exception | None = None
@@ -251,7 +248,7 @@ class Relay:
                 failures.append(self._failure(waiting, error))
             if waiting.key is not None:
                 held_back.add(waiting.key)
-        return Outcome(published, failures, outage)
+        return Outcome(published, failures, outage, len(batch) if too_slow else None)
 
     async def _results(self, messages: list[Message]) -> list[Exception | None]:
         try:
