@@ -12,11 +12,8 @@ from redis.asyncio import Redis
 from diator.events.message_brokers.batching import LoopBatchers, Outcomes
 from diator.events.message_brokers.encoding import encode
 from diator.events.message_brokers.protocol import Message
-from diator.events.message_brokers.redis_connections import (
-    check_timeout,
-    exchange,
-    make_client,
-)
+from diator.events.message_brokers.redis_client import check_timeout, make_client
+from diator.events.message_brokers.redis_exchange import exchange
 from diator.events.message_brokers.redis_pubsub import PubSubSubscription
 from diator.events.message_brokers.subscription import Capabilities, Subscription
 from diator.exceptions import ConfigurationError, EncodingError

@@ -14,8 +14,8 @@ from diator.events.message_brokers.redis_connections import (
     disconnect,
     end_task,
     open_connection,
-    pack,
 )
+from diator.events.message_brokers.redis_exchange import pack
 from diator.events.message_brokers.redis_fetching import Fetcher
 from diator.events.message_brokers.subscription import Delivery
 from diator.logger import get_logger

@@ -14,14 +14,9 @@ from redis.exceptions import ResponseError
 from diator.events.message_brokers.batching import LoopBatchers, Outcomes
 from diator.events.message_brokers.holding_back import HeldBackKeys
 from diator.events.message_brokers.protocol import Message
-from diator.events.message_brokers.redis_connections import (
-    check_timeout,
-    exchange,
-    make_client,
-    nothing_written,
-    pack,
-    without_frames,
-)
+from diator.events.message_brokers.redis_client import check_timeout, make_client
+from diator.events.message_brokers.redis_exchange import exchange, pack
+from diator.events.message_brokers.redis_replies import nothing_written, without_frames
 from diator.events.message_brokers.redis_streams_appending import (
     Appending,
     AppendingBatch,

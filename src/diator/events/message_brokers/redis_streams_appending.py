@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from diator.events.message_brokers.redis_connections import outcome_of, pack
+from diator.events.message_brokers.redis_exchange import pack
+from diator.events.message_brokers.redis_replies import outcome_of
 
 # Appends each entry, unless one before it with the same key was refused. A transaction
 # would not do: what Redis refuses in one keeps nothing after it from being done. A

@@ -12,11 +12,7 @@ from typing import Any
 from redis.asyncio import ConnectionPool
 from redis.exceptions import ResponseError
 
-from diator.events.message_brokers.redis_connections import (
-    OwnConnection,
-    exchange,
-    pack,
-)
+from diator.events.message_brokers.redis_exchange import OwnConnection, exchange, pack
 from diator.events.message_brokers.redis_fetching import Fetcher
 from diator.events.message_brokers.redis_streams_dead_letters import Command, burying
 from diator.events.message_brokers.redis_streams_entries import (

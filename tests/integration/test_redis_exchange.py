@@ -7,11 +7,7 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from diator.events.message_brokers.redis_connections import (
-    OwnConnection,
-    exchange,
-    pack,
-)
+from diator.events.message_brokers.redis_exchange import OwnConnection, exchange, pack
 
 PATIENCE = 30  # seconds
 AWAITS = 40  # more than it takes to connect and to be answered
