@@ -136,6 +136,7 @@ LEAVES = [
     "diator.events.message_brokers.redis_fetching",
     "diator.events.message_brokers.redis_pubsub",
     "diator.events.message_brokers.redis_replies",
+    "diator.events.message_brokers.redis_requirements",
     "diator.events.message_brokers.redis_streams",
     "diator.events.message_brokers.redis_streams_appending",
     "diator.events.message_brokers.redis_streams_competing",

@@ -17,6 +17,7 @@ from diator.events.message_brokers.protocol import Message
 from diator.events.message_brokers.redis_client import check_timeout, make_client
 from diator.events.message_brokers.redis_exchange import exchange, pack
 from diator.events.message_brokers.redis_replies import nothing_written, without_frames
+from diator.events.message_brokers.redis_requirements import problem_of
 from diator.events.message_brokers.redis_streams_appending import (
     Appending,
     AppendingBatch,
@@ -50,9 +51,6 @@ from diator.events.message_brokers.subscription import (
     Subscription,
 )
 from diator.exceptions import ConfigurationError, EncodingError
-
-OLDEST_VERSION = 7
-"""Since then XAUTOCLAIM tells which entries it did not find any more."""
 
 # Replicas that are too late must not keep Redis's own answers from coming in time.
 WAIT_SHARE = 0.8
@@ -151,7 +149,7 @@ class RedisStreamsBroker:
             msg = f"Redis has to be asked what it can do: allow INFO; it says: {reply}"
             raise ConfigurationError(msg) from reply
         raise_refusal(reply)
-        problem = _problem(_info(reply), durable=self._require_durable)
+        problem = problem_of(reply, durable=self._require_durable)
         if problem is not None:
             raise ConfigurationError(problem)
         self._is_known_durable = self._require_durable
@@ -351,25 +349,6 @@ async def _opened(subscription: StreamSubscription) -> AsyncGenerator[Subscripti
         yield subscription
     finally:
         await subscription.aclose()
-
-
-def _info(reply: bytes) -> dict[str, str]:
-    lines = reply.decode(errors="replace").splitlines()
-    return {name: value for name, _, value in (line.partition(":") for line in lines)}
-
-
-def _problem(info: Mapping[str, str], *, durable: bool) -> str | None:
-    version = info.get("redis_version", "0")
-    if int(version.partition(".")[0]) < OLDEST_VERSION:
-        return f"Redis {OLDEST_VERSION}.0 or later is needed, and this is {version}"
-    if durable and info.get("role") != "master":
-        return "this Redis is a replica: give the address of its master"
-    if durable and info.get("aof_enabled") != "1":
-        return (
-            "this Redis forgets in a crash what it acknowledged: set `appendonly yes`, "
-            "or leave out require_durable=True"
-        )
-    return None
 
 
 def _check_claim_seconds(claim_seconds: Any) -> None:
