@@ -113,8 +113,8 @@ class EventEmitter:
         if cascade_limit < 1:
             msg = f"cascade_limit must be at least 1, not {cascade_limit}"
             raise ConfigurationError(msg)
-        self._failures = failures
-        self._cascade_limit = cascade_limit
+        self.failures = failures
+        self.cascade_limit = cascade_limit
         self._builder: MiddlewareBuilder | None = None
         self.factories: dict[Any, Any] = {}
         self._routes: dict[type, Route] = {}
@@ -257,7 +257,7 @@ class EventEmitter:
                             raised, others = _hold_outbound(raised)
                             held += others
                         if cascade is None:
-                            cascade = Cascade(self._cascade_limit)
+                            cascade = Cascade(self.cascade_limit)
                         failures += cascade.follow(event, raised, events)
                 if route.publishes:
                     passes = True
@@ -285,7 +285,7 @@ class EventEmitter:
             # They refer to this frame, which must not refer to them.
             failures = ()
             try:
-                if within is None and received is None and self._failures == "log":
+                if within is None and received is None and self.failures == "log":
                     _log(group)
                 else:
                     raise group

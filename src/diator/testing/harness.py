@@ -177,8 +177,8 @@ class Harness:
                 middleware_chain=recording_events,
                 # One that has published refuses further types.
                 registry=deepcopy(emitter.registry),
-                failures=emitter._failures,  # noqa: SLF001  # nobody else needs them
-                cascade_limit=emitter._cascade_limit,  # noqa: SLF001  # as above
+                failures=emitter.failures,
+                cascade_limit=emitter.cascade_limit,
             ),
         )
         for each in {id(container): container, id(of_events): of_events}.values():
