@@ -73,5 +73,9 @@ class MovableClock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        skipped = self._loop.time() - self._time()
         self._loop.time = self._time
         self._loop._selector.select = self._select  # noqa: SLF001  # as above
+        # What still waits has as long to wait as before, and so in the same order.
+        for timer in self._loop._scheduled:  # noqa: SLF001  # as above
+            timer._when -= skipped  # noqa: SLF001  # as above

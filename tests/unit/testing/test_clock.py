@@ -44,6 +44,16 @@ class TestMovableClock:
             assert loop.time is not time
         assert loop.time == time
 
+    async def test_timers_that_outlive_it(self):
+        """What was set while time was skipped is not late afterwards."""
+        reached = asyncio.Event()
+        with MovableClock():
+            await asyncio.sleep(3600)
+            asyncio.get_running_loop().call_later(0.01, reached.set)
+
+        async with asyncio.timeout(20):
+            await reached.wait()
+
     def test_backwards(self):
         with pytest.raises(ValueError, match="at least 0, not -1"):
             MovableClock().advance(-1)
