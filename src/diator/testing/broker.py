@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from diator.events.message_brokers.encoding import encode
+from diator.events.message_brokers.encoding import encode, field_names
 from diator.events.message_brokers.memory import InMemoryMessageBroker
 from diator.events.message_brokers.subscription import Delivery
 from diator.exceptions import DecodingError, EncodingError
@@ -81,7 +80,9 @@ def _check_survival(message: Message) -> None:
     except DecodingError as error:
         msg = f"{type(before).__name__} does not survive the wire: {error}"
         raise EncodingError(msg) from error
-    for name in _field_names(before):
+    # A model of pydantic's has its fields there.
+    names = field_names(before) or getattr(before, "__dict__", {})
+    for name in names:
         sent, received = getattr(before, name), getattr(after, name)
         if sent != received:
             msg = (
@@ -90,10 +91,3 @@ def _check_survival(message: Message) -> None:
                 "JSON can be read as"
             )
             raise EncodingError(msg)
-
-
-def _field_names(message: object) -> list[str]:
-    if is_dataclass(message):
-        return [field.name for field in fields(message)]
-    struct_fields: tuple[str, ...] = getattr(message, "__struct_fields__", ())
-    return list(struct_fields or vars(message))
