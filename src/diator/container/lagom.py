@@ -35,7 +35,7 @@ from lagom.exceptions import (
     TypeOnlyAvailableAsAwaitable,
 )
 
-from diator.container.injection import as_opener, injected_parameters
+from diator.container.injection import as_opener, injected_parameters, unsupplied
 from diator.container.plan import Plan, factory_of
 from diator.container.protocol import Scoped
 from diator.container.resources import NotOpenedError, Resources
@@ -371,6 +371,7 @@ class LagomContainer:
             )
             raise UnresolvableError(msg) from error
         arguments: dict[str, Plan] = {}
+        errors: dict[str, Exception] = {}
         for parameter in parameters:
             name = parameter.name
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -378,13 +379,13 @@ class LagomContainer:
             try:
                 argument = self._plan_parameter(parameter, hints.get(name, Any), path)
             except UnresolvableError as error:
-                msg = (
-                    f"{_name(dependency)} cannot be built: "
-                    f"its parameter {name!r}: {error}"
-                )
-                raise UnresolvableError(msg) from error
+                errors[name] = error
+                continue
             if argument is not None:
                 arguments[name] = argument
+        if errors:
+            what = f"{_name(dependency)} cannot be built"
+            raise unsupplied(what, errors)
         return Plan(
             dependency,
             arguments=arguments,
