@@ -79,8 +79,8 @@ INTERNAL = {
     "diator.messages.envelope",
     "diator.messages.trace_context",
     "diator.messages.setting",
+    "diator.middlewares.applying",
     "diator.middlewares.building",
-    "diator.middlewares.order",
     "diator.middlewares.rules",
     "diator.middlewares.transparency",
     "diator.outbox.batch",
@@ -91,7 +91,13 @@ INTERNAL = {
     "diator.requests.pipeline",
     "diator.requests.stream",
     "diator.testing.container",
-    "diator.wiring",
+    "diator.wiring.building",
+    "diator.wiring.chains",
+    "diator.wiring.checking",
+    "diator.wiring.finding",
+    "diator.wiring.handlers",
+    "diator.wiring.leaving",
+    "diator.wiring.parts",
 }
 
 

@@ -24,7 +24,7 @@ from diator.events.event import DomainEvent, ECSTEvent, NotificationEvent
 from diator.events.event import Event as AnyEvent
 from diator.events.sinks import message_type as type_on_wire
 from diator.handler import module_of, qualified_name
-from diator.middlewares.order import takes_outbound
+from diator.middlewares.applying import takes_outbound
 from diator.requests.request import Command, Query, StreamRequest
 from diator.requests.request import Request as AnyRequest
 
