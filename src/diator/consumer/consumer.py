@@ -158,6 +158,11 @@ class Consumer:
         self._task: asyncio.Task[None] | None = None
 
     @property
+    def mediator(self) -> Mediator:
+        """Handles the messages."""
+        return self._mediator
+
+    @property
     def group(self) -> str:
         """The consumer group."""
         return self._settings.group
