@@ -125,6 +125,7 @@ LEAVES = [
     "diator.container.dependency_injector",
     "diator.container.dishka",
     "diator.container.lagom",
+    "diator.container.lagom_planning",
     "diator.container.punq",
     "diator.container.rodi",
     "diator.container.svcs",
@@ -214,6 +215,7 @@ SHARED_BY_LEAVES = {
     "diator.consumer.telling",
     # The harness clones it.
     "diator.container.lagom",
+    "diator.container.lagom_planning",
     "diator.container.unregistered",
     "diator.events.message_brokers.batching",
     "diator.events.message_brokers.encoding",

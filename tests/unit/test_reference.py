@@ -42,6 +42,7 @@ INTERNAL = {
     "diator.container.default",
     "diator.container.unregistered",
     "diator.container.injection",
+    "diator.container.lagom_planning",
     "diator.container.plan",
     "diator.container.resources",
     "diator.description.layers",
