@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    TypeVar,
-    cast,
-)
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import lagom
 from lagom.container import UNRESOLVABLE_TYPES
-from lagom.definitions import (
-    Alias,
-    PlainInstance,
-    SingletonWrapper,
-)
-from lagom.exceptions import (
-    DuplicateDefinition,
-    InvalidDependencyDefinition,
-)
+from lagom.definitions import Alias, PlainInstance, SingletonWrapper
+from lagom.exceptions import DuplicateDefinition, InvalidDependencyDefinition
 
 from diator.container.injection import as_opener
 from diator.container.lagom_planning import LagomPlanner, name_of, remedy_for
