@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -448,14 +450,48 @@ class TestIsIdle:
         """Providers of its own are used, whatever the global ones are."""
         assert not middleware.is_idle()
 
+    @pytest.mark.parametrize("name", ["tracer", "meter"])
+    def test_configured_later(self, name):
+        """One of both is enough, set when there was nothing yet, and stays."""
+        # A process can set them once.
+        run = subprocess.run(
+            [sys.executable, "-c", CONFIGURED_LATER, name],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert (run.stdout, run.stderr) == ("True True False False\n", "")
+
     @pytest.mark.parametrize(
         "name", ["trace.get_tracer_provider", "metrics.get_meter_provider"]
     )
-    def test_configured(self, name, monkeypatch, spans):
-        """One of both is enough."""
-        monkeypatch.setattr(f"opentelemetry.{name}", lambda: spans.provider)
+    @pytest.mark.parametrize("is_set", [False, True])
+    def test_other_versions(self, name, is_set, monkeypatch, spans):
+        """Where the API keeps its providers in another way it is asked for them."""
+        provider = spans.provider if is_set else trace.NoOpTracerProvider()
+        monkeypatch.setattr(f"opentelemetry.{name}", lambda: provider)
 
-        assert not OpenTelemetryMiddleware().is_idle()
+        assert OpenTelemetryMiddleware().is_idle() is not is_set
+
+
+CONFIGURED_LATER = """\
+import sys
+
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+
+from diator.middlewares.opentelemetry import OpenTelemetryMiddleware
+
+middleware = OpenTelemetryMiddleware()
+told = [middleware.is_idle(), middleware.is_idle()]
+if sys.argv[1] == "tracer":
+    trace.set_tracer_provider(TracerProvider())
+else:
+    metrics.set_meter_provider(MeterProvider())
+print(*told, middleware.is_idle(), middleware.is_idle())
+"""
 
 
 def traceparent(span):
