@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from diator import (
     Command,
@@ -33,6 +34,10 @@ from diator.messages import trace_context
 from diator.messages.headers import sending_headers
 from diator.messages.trace_context import origin_of
 from diator.middlewares.opentelemetry import OpenTelemetryMiddleware
+from diator.middlewares.outbox import OutboxMiddleware
+from diator.middlewares.transaction import TransactionMiddleware
+from diator.outbox.outbox import Outbox
+from diator.outbox.relay import Relay
 
 
 @dataclass(frozen=True)
@@ -71,10 +76,13 @@ class Spans:
     def names(self):
         return [span.name for span in self.exporter.get_finished_spans()]
 
-    def __getitem__(self, name):
-        [span] = [
+    def all(self, name):
+        return [
             each for each in self.exporter.get_finished_spans() if each.name == name
         ]
+
+    def __getitem__(self, name):
+        [span] = self.all(name)
         return span
 
     def parent(self, name):
@@ -439,6 +447,99 @@ class TestBrokers:
             spans["publish events"].context.trace_id
             == 0x0AF7651916CD43DD8448EB211C80319C
         )
+
+
+class Programs:
+    """
+    A program with an outbox, its relay, and another program that consumes.
+
+    Args:
+        engine: Has the tables of the outbox.
+        middleware: Traces both programs.
+        broker: What is between them.
+        provider: Traces the relay.
+
+    """
+
+    def __init__(self, engine, middleware, broker, provider):
+        self.sender = Mediator()
+        self.sender.container.scoped(AsyncSession, async_sessionmaker(engine))
+        registry = self.sender.event_emitter.registry
+        registry.add(Joined, name="user.joined.v1")
+        outbox = Outbox(engine, registry)
+        self.sender.use(middleware)
+        self.sender.use(TransactionMiddleware(begin))
+        self.sender.use(OutboxMiddleware(outbox))
+        self.sender.event_emitter.use(middleware)
+        self.sender.handles(Join)(self.join)
+        traced = TracedBroker(broker, system="memory", tracer_provider=provider)
+        self.relay = Relay(outbox, traced)
+        receiver = Mediator()
+        receiver.event_emitter.use(middleware)
+        receiver.event_emitter.registry.add(Joined, name="user.joined.v1")
+        receiver.handles(Joined)(self.handle)
+        self.consumer = Consumer(receiver, broker, group="mails")
+        self.handled = asyncio.Semaphore(0)
+
+    async def join(self, command: Join) -> None:
+        collect(Joined())
+
+    async def handle(self, event: Joined) -> None:
+        self.handled.release()
+
+    async def deliver(self, count):
+        """Have events delivered that wait in the outbox."""
+        async with asyncio.timeout(30), self.consumer, self.relay:
+            for _ in range(count):
+                await self.handled.acquire()
+
+
+def begin(session: AsyncSession):
+    return session.begin()
+
+
+class TestOutbox:
+    @pytest.fixture
+    def programs(self, engine, middleware, broker, spans):
+        return Programs(engine, middleware, broker, spans.provider)
+
+    async def test_one_trace(self, programs, spans):
+        """A request, its event in the outbox, relay and consumer are one trace."""
+        tracer = trace.get_tracer("test", tracer_provider=spans.provider)
+        with tracer.start_as_current_span("POST"):
+            await programs.sender.send(Join())
+        assert spans.names() == ["send Join", "POST"]
+        await programs.deliver(1)
+
+        assert spans.parent("send Join") == "POST"
+        assert spans.parent("publish events") == "send Join"
+        assert spans.parent("process Joined") == "send Join"
+        for name in ("publish events", "process Joined"):
+            [link] = spans[name].links
+            assert link.context.span_id == spans["send Join"].context.span_id
+        assert len(spans.trace_ids()) == 1
+
+    async def test_several_traces(self, programs, spans):
+        """What is relayed in one batch goes on in the trace that each came from."""
+        for _ in range(2):
+            await programs.sender.send(Join())
+        await programs.deliver(2)
+
+        publishing = spans["publish events"]
+        sending, processing = (
+            {each.context.trace_id: each for each in spans.all(name)}
+            for name in ("send Join", "process Joined")
+        )
+        assert len(sending) == 2
+        assert publishing.parent is None
+        assert {link.context.span_id for link in publishing.links} == {
+            each.context.span_id for each in sending.values()
+        }
+        assert processing.keys() == sending.keys()
+        for trace_id, span in processing.items():
+            assert span.parent.span_id == sending[trace_id].context.span_id
+            [link] = span.links
+            assert link.context.span_id == sending[trace_id].context.span_id
 
 
 class TestIsIdle:
