@@ -62,8 +62,9 @@ class BreakingChange(NamedTuple):
 
     Attributes:
         message: The name of the message.
-        path: Where in the message, such as `payload.items[].price`; empty if it is all
-            of it.
+        path: Where in the message, such as `payload.items[].price`, or
+            `payload.shape[kind='circle'].radius` for one class of a union; empty if it
+            is all of it.
         reason: What it is.
 
     """
@@ -182,19 +183,32 @@ class _Comparison:
             faults = [self._faults_of_choice(choice, each) for each in read]
             if not all(faults):
                 continue
-            # What it was before, as far as can be told.
-            alike = [
-                faults[number]
-                for number, each in enumerate(read)
-                if "const" not in each and _is_of_type(choice, each)
-            ]
             if len(written) == len(read) == 1:
                 found += faults[0]
-            elif len(alike) == 1:
-                found += alike[0]
             else:
-                found.append(("", f"may be {_shown(choice)}, which was not known"))
+                found += self._faults_of_likest(choice, read, faults)
         return found
+
+    def _faults_of_likest(
+        self, choice: Any, read: list[Any], faults: list[list[Fault]]
+    ) -> list[Fault]:
+        """Give what has become of the one that it was before, as far as can be told."""
+        tags = _tags(choice, self._written_by)
+        alike: list[list[Fault]] = []
+        for each, of_each in zip(read, faults, strict=True):
+            known = _tags(each, self._read_by)
+            shared = tags.keys() & known.keys()
+            if (
+                "const" not in each
+                and _is_of_type(choice, each)
+                and all(tags[name] == known[name] for name in shared)
+            ):
+                branch = _told({name: known[name] for name in shared})
+                alike.append(_at(branch and f"[{branch}]", of_each))
+        if len(alike) == 1:
+            return alike[0]
+        told = " with ".join(filter(None, [_shown(choice), _told(tags)]))
+        return [("", f"may be {told}, which was not known")]
 
     def _faults_of_choice(self, written: Any, read: Any) -> list[Fault]:
         if not set(read) - set(ANNOTATIONS):
@@ -315,6 +329,16 @@ def _choices(schema: Any, document: Any) -> list[Any]:
     return [schema]
 
 
+def _tags(schema: Any, document: Any) -> dict[str, Any]:
+    """Give the fields that have one value only, by which unions tell their classes."""
+    tags: dict[str, Any] = {}
+    for name, of_field in schema.get("properties", {}).items():
+        values = _choices(of_field, document)
+        if len(values) == 1 and "const" in values[0]:
+            tags[name] = values[0]["const"]
+    return tags
+
+
 def _is_of_type(written: Any, read: Any) -> bool:
     wanted = read.get("type")
     if wanted is None:
@@ -361,3 +385,7 @@ def _shown(schema: Any) -> str:
     if "const" in schema:
         return repr(schema["const"])
     return str(schema.get("type", "anything"))
+
+
+def _told(tags: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in sorted(tags.items()))

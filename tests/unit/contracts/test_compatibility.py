@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import functools
 import json
+import operator
 from dataclasses import field, make_dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypedDict
@@ -13,7 +15,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model
 
 from diator import Command, NotificationEvent
 from diator.contracts.compatibility import breaking_changes
@@ -76,6 +78,27 @@ class Or(msgspec.Struct, tag=True):
 class Not(msgspec.Struct, tag=True):
     left: And | Or | Not
     right: And | Or | Not | None
+
+
+def tagged_structs(**types: Any) -> Any:
+    """Give a union of Structs with a field `y`, told by their tags."""
+    return functools.reduce(
+        operator.or_,
+        [
+            msgspec.defstruct(tag.upper(), [("y", each)], tag=tag, tag_field="kind")
+            for tag, each in types.items()
+        ],
+    )
+
+
+def tagged_models(**types: Any) -> Any:
+    """Give such a union of models."""
+    models = [
+        create_model(tag.upper(), kind=(Literal[tag], ...), y=(each, ...))
+        for tag, each in types.items()
+    ]
+    union: Any = functools.reduce(operator.or_, models)
+    return RootModel[Annotated[union, Field(discriminator="kind")]]
 
 
 Inner = make_dataclass("Inner", [("y", int)])
@@ -166,6 +189,45 @@ class TestBreakingChanges:
 
         assert changes(with_field(older), with_field(newer)) == [
             f"{NAME}, payload.x.y: may be null, which was not known"
+        ]
+
+    @pytest.mark.parametrize("make", [tagged_structs, tagged_models])
+    def test_branches(self, make):
+        """Of several classes, the one that has changed is told by its tag."""
+        of_int = make(a=int, b=int)
+
+        for is_received, reason in (
+            (False, "string instead of integer"),
+            (True, "integer instead of string"),
+        ):
+            assert changes(
+                with_field(of_int),
+                with_field(make(a=int, b=str)),
+                is_received=is_received,
+            ) == [f"{NAME}, payload.x[kind='b'].y: is {reason}"]
+        assert changes(with_field(of_int), with_field(make(a=str, b=int) | None)) == [
+            f"{NAME}, payload.x[kind='a'].y: is string instead of integer",
+            f"{NAME}, payload.x: may be null, which was not known",
+        ]
+
+    @pytest.mark.parametrize("make", [tagged_structs, tagged_models])
+    def test_branch_more(self, make):
+        """So is a class that is new to who reads, and one that is no longer read."""
+        fewer, more = with_field(make(a=int, b=int)), with_field(make(b=int, c=int))
+        told = f"{NAME}, payload.x: may be object with kind={{}}, which was not known"
+
+        assert changes(fewer, more) == [told.format("'c'")]
+        assert changes(fewer, more, is_received=True) == [told.format("'a'")]
+
+    def test_branches_without_tags(self):
+        """Where nothing tells the classes, one that has changed is told as it is."""
+
+        def models(of_type: type) -> Any:
+            one = create_model("One", y=(of_type, ...))
+            return RootModel[one | create_model("Two", y=(int, ...))]
+
+        assert changes(with_field(models(int)), with_field(models(str))) == [
+            f"{NAME}, payload.x: may be object, which was not known"
         ]
 
     def test_pydantic(self):
