@@ -399,6 +399,17 @@ class TestBreakingChanges:
         [change] = breaking_changes(plain, negated)
         assert change.reason == "not cannot be compared"
 
+    def test_no_value(self):
+        """What allows no value at all takes none, and gives none."""
+        plain = document_of(make_event(*with_field(list[int])))
+        never = json.loads(json.dumps(plain))
+        schemas = never["components"]["schemas"]
+        schemas["OrderPlaced"]["properties"]["x"]["items"] = False
+
+        assert breaking_changes(plain, never) == []
+        [change] = breaking_changes(never, plain)
+        assert change.reason == "may be integer, which was not known"
+
     def test_nothing_more_allowed(self):
         """What refuses unknown fields gets none."""
 
