@@ -42,6 +42,8 @@ INTERNAL = {
     "diator.contracts.definitions",
     "diator.contracts.faults",
     "diator.contracts.limits",
+    "diator.contracts.merging",
+    "diator.contracts.patterns",
     "diator.contracts.schemas",
     "diator.container.default",
     "diator.container.unregistered",

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from diator.contracts.definitions import STRING, Definitions, is_of_type, shown
+from diator.contracts.definitions import (
+    STRING,
+    Definitions,
+    is_of_type,
+    references,
+    shown,
+)
 from diator.contracts.faults import Fault, at
 from diator.contracts.limits import LIMITS, faults_of_limits
+from diator.contracts.merging import ANNOTATIONS
+from diator.contracts.patterns import matches, may_match
 from diator.contracts.schemas import Schema, is_list, is_schema
 
 STRUCTURE = (
-    "properties", "required", "additionalProperties", "propertyNames", "items",
-)  # fmt: skip
-CHOICES = ("type", "enum", "const", "anyOf", "oneOf", "$ref", "additionalItems")
-
-# They tell something to people, and nothing about what is valid.
-ANNOTATIONS = (
-    *("title", "description", "default", "examples", "discriminator"),
-    *("deprecated", "readOnly", "writeOnly"),
-    "uniqueItems",  # Readers of ours take a set for what it is, whatever comes twice.
+    *("properties", "required", "additionalProperties"),
+    *("propertyNames", "patternProperties", "items", "additionalItems"),
 )
 
-UNDERSTOOD = {*LIMITS, *STRUCTURE, *CHOICES, *ANNOTATIONS}
+UNDERSTOOD = {"type", "const", *LIMITS, *STRUCTURE, *ANNOTATIONS}
 
 SENT = (
     "is no longer there, though others rely on it",
@@ -99,10 +100,9 @@ class Comparison:
     def _faults_of_choice(self, written: Schema, read: Schema) -> list[Fault]:
         if not set(read) - set(ANNOTATIONS):
             return []
-        if unknown := {*written, *read} - UNDERSTOOD:
-            same = all(written.get(name) == read.get(name) for name in unknown)
-            if not same:
-                return [("", f"{', '.join(sorted(unknown))} cannot be compared")]
+        unknown = {*written, *read} - UNDERSTOOD
+        if not all(self._is_same(written, read, name) for name in unknown):
+            return [("", f"{', '.join(sorted(unknown))} cannot be compared")]
         is_other_value = "const" in read and written.get("const", ...) != read["const"]
         if is_other_value or not is_of_type(written, read):
             return [("", f"is {shown(written)} instead of {shown(read)}")]
@@ -112,6 +112,22 @@ class Comparison:
         if not {*written, *read}.intersection(STRUCTURE):
             return limits
         return limits + self._faults_of_structure(written, read)
+
+    def _is_same(self, written: Schema, read: Schema, name: str) -> bool:
+        """Tell whether a keyword has the same in both, and this leads to the same."""
+        if written.get(name) != read.get(name):
+            return False
+        waiting = list(references(read.get(name)))
+        seen: set[str] = set()
+        while waiting:
+            reference = waiting.pop()
+            if reference not in seen:
+                seen.add(reference)
+                found = self._reader.resolve(reference)
+                if self._writer.resolve(reference) != found:
+                    return False
+                waiting += references(found)
+        return True
 
     def _faults_of_structure(self, written: Schema, read: Schema) -> list[Fault]:
         pair = (id(written), id(read))
@@ -137,6 +153,7 @@ class Comparison:
         found: list[Fault] = []
         properties: dict[str, Any] = written.get("properties", {})
         known: dict[str, Any] = read.get("properties", {})
+        patterns: dict[str, Any] = read.get("patternProperties", {})
         allowed: Any = read.get("additionalProperties", True)
         for name in read.get("required", ()):
             if name not in properties:
@@ -144,12 +161,39 @@ class Comparison:
             elif name not in written.get("required", ()):
                 found.append((name, self._may_be_missing))
         for name, schema in properties.items():
-            other = known.get(name, allowed)
-            if other is False:
-                found.append((name, "is more than is allowed"))
-            elif other is not True:
-                found += at(name, self._faults(schema, other))
-        return found + self._faults_of_others(written, read)
+            if name in known:
+                found += at(name, self._faults(schema, known[name]))
+            elif not any(matches(each, name) for each in patterns):
+                found += self._faults_of_other(name, schema, allowed)
+        return [
+            *found,
+            *self._faults_of_patterns(written, read),
+            *self._faults_of_others(written, read),
+        ]
+
+    def _faults_of_other(self, name: str, schema: Any, allowed: Any) -> list[Fault]:
+        if allowed is False:
+            return [(name, "is more than is allowed")]
+        return at(name, self._faults(schema, allowed))
+
+    def _faults_of_patterns(self, written: Schema, read: Schema) -> list[Fault]:
+        """Give what is wrong with fields whose names have a pattern, on either side."""
+        found: list[Fault] = []
+        properties: dict[str, Any] = written.get("properties", {})
+        patterns: dict[str, Any] = written.get("patternProperties", {})
+        known: dict[str, Any] = read.get("properties", {})
+        known_patterns: dict[str, Any] = read.get("patternProperties", {})
+        for pattern, schema in patterns.items():
+            for name, wanted in known.items():
+                if name not in properties and may_match(pattern, name):
+                    found += at(name, self._faults(schema, wanted))
+            if pattern not in known_patterns:
+                allowed: Any = read.get("additionalProperties", True)
+                found += self._faults_of_other(f"{{{pattern}}}", schema, allowed)
+        for pattern, wanted in known_patterns.items():
+            for step, schema in _fields_of_pattern(pattern, written):
+                found += at(step, self._faults(schema, wanted))
+        return found
 
     def _faults_of_others(self, written: Schema, read: Schema) -> list[Fault]:
         """Give what is wrong with fields that have no names: those of a dict."""
@@ -178,16 +222,34 @@ class Comparison:
         # Tuples; how many items there are is for the limits of their length to say.
         if not is_list(wanted) or not is_list(items):
             return [("", "is a list of another kind, of any length or of one")]
-        return [
-            fault
-            for number, (item, other) in enumerate(zip(items, wanted, strict=False))
-            for fault in at(f"[{number}]", self._faults(item, other))
-        ]
+        more = written.get("additionalItems", True)
+        found = at("[]", self._faults(more, read.get("additionalItems", True)))
+        for number, (item, other) in enumerate(zip(items, wanted, strict=False)):
+            found += at(f"[{number}]", self._faults(item, other))
+        return found
 
     def _is_closed(self, written: Schema) -> bool:
         # What is sent has just the fields of its class; others may have sent more, as
         # long as these were ignored.
         return self._is_sent or written.get("additionalProperties") is False
+
+
+def _fields_of_pattern(pattern: str, written: Schema) -> list[tuple[str, Any]]:
+    """Give the fields whose names may have a pattern that the reader knows."""
+    patterns: dict[str, Any] = written.get("patternProperties", {})
+    if pattern in patterns:
+        # Whatever other patterns a name has as well, it has this one.
+        return [(f"{{{pattern}}}", patterns[pattern])]
+    properties: dict[str, Any] = written.get("properties", {})
+    return [
+        *(
+            (name, schema)
+            for name, schema in properties.items()
+            if may_match(pattern, name)
+        ),
+        *((f"{{{each}}}", schema) for each, schema in patterns.items()),
+        ("{}", written.get("additionalProperties", False)),
+    ]
 
 
 def _told(tags: dict[str, Any]) -> str:

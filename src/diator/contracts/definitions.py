@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
-from diator.contracts.schemas import Schema, is_schema
+from diator.contracts.merging import ANNOTATIONS, merged
+from diator.contracts.schemas import Schema, is_list, is_schema
 
 TYPES: dict[type, str] = {
     bool: "boolean",
@@ -13,6 +16,8 @@ TYPES: dict[type, str] = {
     str: "string",
     type(None): "null",
 }
+
+COMBINED = ("allOf", "anyOf", "oneOf")
 
 # One each, so that they can be told from others by their identity.
 ANYTHING: Schema = {}
@@ -30,23 +35,59 @@ class Definitions:
 
     def __init__(self, document: Any) -> None:
         self._document = document
+        # What was made of schemas, kept so that it is the same each time, as types that
+        # contain themselves would have no end; with the schemas, so that no others come
+        # to have their identity.
+        self._combined: dict[int, tuple[Schema, list[Schema]]] = {}
+        self._merged: dict[tuple[int, int], tuple[Schema, Schema, Schema | None]] = {}
 
     def choices(self, schema: Any) -> list[Schema]:
-        """Give what a value may be: schemas that have one type, or one value."""
+        """
+        Give what a value may be: schemas that have one type, or one value.
+
+        Where several have to be valid at once, and cannot be merged, it is the schema
+        as it stands.
+        """
         if not is_schema(schema):
             return [ANYTHING] if schema else []
         if "$ref" in schema:
-            return self.choices(self._resolve(schema["$ref"]))
-        for alternatives in ("anyOf", "oneOf"):
-            if alternatives in schema:
-                return [
-                    choice
-                    for each in schema[alternatives]
-                    for choice in self.choices(each)
-                ]
-        if "enum" in schema:
+            return self.choices(self.resolve(schema["$ref"]))
+        if "enum" in schema and not schema.keys() - {"enum", "type", *ANNOTATIONS}:
             return [{"const": value} for value in schema["enum"]]
-        return [schema]
+        if not any(name in schema for name in COMBINED):
+            return [schema]
+        if id(schema) not in self._combined:
+            self._combined[id(schema)] = schema, self._choices_of_combined(schema)
+        return self._combined[id(schema)][1]
+
+    def _choices_of_combined(self, schema: Schema) -> list[Schema]:
+        parts = [self.choices(each) for each in schema.get("allOf", ())]
+        parts += [
+            [choice for each in schema[name] for choice in self.choices(each)]
+            for name in ("anyOf", "oneOf")
+            if name in schema
+        ]
+        rest = {
+            name: value
+            for name, value in schema.items()
+            if name not in COMBINED and name not in ANNOTATIONS
+        }
+        # One alone stays what it is, to be known by its identity.
+        if rest or not parts:
+            parts.append([rest])
+        choices, *others = parts
+        for each in others:
+            pairs = [self._merge(one, other) for one, other in product(choices, each)]
+            choices = [pair for pair in pairs if pair is not None]
+            if len(choices) < len(pairs):
+                return [schema]
+        return choices
+
+    def _merge(self, one: Schema, other: Schema) -> Schema | None:
+        pair = (id(one), id(other))
+        if pair not in self._merged:
+            self._merged[pair] = one, other, merged(one, other)
+        return self._merged[pair][2]
 
     def tags(self, choice: Schema) -> dict[str, Any]:
         """Give the fields with one value only, by which unions tell their classes."""
@@ -57,7 +98,8 @@ class Definitions:
                 tags[name] = values[0]["const"]
         return tags
 
-    def _resolve(self, reference: str) -> Any:
+    def resolve(self, reference: str) -> Any:
+        """Give what a reference leads to."""
         resolved = self._document
         for step in reference.removeprefix("#/").split("/"):
             resolved = resolved[step]
@@ -82,3 +124,16 @@ def shown(choice: Schema) -> str:
     if "const" in choice:
         return repr(choice["const"])
     return str(choice.get("type", "anything"))
+
+
+def references(part: Any) -> Iterator[str]:
+    """Give what a part of a document refers to."""
+    if is_list(part):
+        for each in part:
+            yield from references(each)
+    elif is_schema(part):
+        for name, each in part.items():
+            if name == "$ref":
+                yield each
+            else:
+                yield from references(each)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 
-from diator.contracts.definitions import shown
 from diator.contracts.faults import Fault
 from diator.contracts.schemas import Schema
 
@@ -24,7 +23,7 @@ def faults_of_limits(written: Schema, read: Schema) -> list[Fault]:
     asked = set(LIMITS).intersection(read)
     if asked and "const" in written:
         told = ", ".join(sorted(asked))
-        return [("", f"is {shown(written)}, which may break the {told} of before")]
+        return [("", f"is {written['const']!r}, which may break the {told} of before")]
     found: list[str] = []
     for bounds, is_within, more in (
         (LOWER_BOUNDS, operator.ge, "less"),

@@ -85,7 +85,12 @@ def tagged_structs(**types: Any) -> Any:
     return functools.reduce(
         operator.or_,
         [
-            msgspec.defstruct(tag.upper(), [("y", each)], tag=tag, tag_field="kind")
+            msgspec.defstruct(
+                tag.upper(),
+                [("y", each), ("size", Literal["s", "l"])],
+                tag=tag,
+                tag_field="kind",
+            )
             for tag, each in types.items()
         ],
     )
@@ -137,6 +142,157 @@ WIDER = [
     (dict[str, int], dict[str, Any]),
     (Annotated[datetime, msgspec.Meta(title="when")], str),
     (dict[Annotated[int, msgspec.Meta(title="nr")], int], dict[str, int]),
+]
+
+
+DEFINED = "#/components/schemas/"
+
+TREE = {"type": "object", "properties": {"in": {"$ref": f"{DEFINED}This"}}}
+
+
+def with_schema(schema: Any, **named: Any) -> Any:
+    """Give a document of which the field `x` has a schema that others have written."""
+    document = document_of(make_event(*with_field(int)))
+    schemas = document["components"]["schemas"]
+    schemas["OrderPlaced"]["properties"]["x"] = schema
+    schemas |= named
+    return document
+
+
+def schema_changes(older: Any, newer: Any) -> list[str]:
+    """Give the changes of the field `x` of two such documents that are sent."""
+    return [
+        ": ".join(
+            filter(None, [each.path.removeprefix("payload.x").lstrip("."), each.reason])
+        )
+        for each in breaking_changes(older, newer)
+    ]
+
+
+def fields(**types: str) -> Any:
+    return {name: {"type": each} for name, each in types.items()}
+
+
+def object_of(**types: str) -> Any:
+    return {"type": "object", "properties": fields(**types), "required": [*types]}
+
+
+INTEGER = {"type": "integer"}
+TEXT = {"type": "string"}
+CLOSED = {"additionalProperties": False}
+NOT_COMPARED = ["allOf cannot be compared"]
+
+# Older, newer, and what breaks.
+COMBINED = [
+    (INTEGER, {"allOf": [INTEGER]}, []),
+    ({"allOf": [INTEGER]}, TEXT, ["is string instead of integer"]),
+    (
+        INTEGER,
+        {"allOf": [{"anyOf": [INTEGER, {"type": "null"}]}], "title": "x"},
+        ["may be null, which was not known"],
+    ),
+    (
+        {"allOf": [object_of(a="integer"), object_of(b="integer")]},
+        object_of(a="integer"),
+        ["b: is no longer there, though others rely on it"],
+    ),
+    (
+        object_of(a="integer", b="integer"),
+        {"allOf": [object_of(a="integer"), object_of(b="string")]},
+        ["b: is string instead of integer"],
+    ),
+    (
+        {"allOf": [{**INTEGER, "minimum": 1}, {"minimum": 2}]},
+        {**INTEGER, "minimum": 1},
+        ["may be less: the minimum is not 2 any more"],
+    ),
+    (
+        {**INTEGER, "maximum": 2},
+        {"allOf": [{**INTEGER, "maximum": 3}], "maximum": 2},
+        [],
+    ),
+    (
+        {"anyOf": [INTEGER, {"type": "null"}], "minimum": 2},
+        {"anyOf": [INTEGER, {"type": "null"}], "minimum": 1},
+        ["may be less: the minimum is not 2 any more"] * 2,
+    ),
+    # What does not surely say the same in one schema is the same, or not compared.
+    (INTEGER, {"allOf": [INTEGER, TEXT]}, NOT_COMPARED),
+    (INTEGER, {"allOf": [{"const": 1}, {**INTEGER, "minimum": 2}]}, NOT_COMPARED),
+    (
+        object_of(a="integer"),
+        {"allOf": [{**object_of(a="integer"), **CLOSED}, object_of(b="integer")]},
+        NOT_COMPARED,
+    ),
+    (
+        object_of(a="integer"),
+        {"allOf": [{"patternProperties": {}}, {**object_of(), **CLOSED}]},
+        NOT_COMPARED,
+    ),
+    (
+        {**object_of(a="integer"), **CLOSED},
+        {"allOf": [{**object_of(a="integer"), **CLOSED}, object_of(a="integer")]},
+        [],
+    ),
+    (TEXT, {"enum": ["a"], "minLength": 1}, ["enum cannot be compared"]),
+]
+
+PATTERNS = [
+    (
+        {"patternProperties": {"^a": INTEGER, "^b": TEXT}},
+        {"patternProperties": {"^a": INTEGER, "^b": INTEGER}},
+        ["{^b}: is integer instead of string"],
+    ),
+    # A pattern that nobody knew, among what may have been anything, or something.
+    ({}, {"patternProperties": {"^a": INTEGER}}, []),
+    (
+        {"additionalProperties": TEXT},
+        {"patternProperties": {"^a": INTEGER}},
+        ["{^a}: is integer instead of string"],
+    ),
+    (
+        CLOSED,
+        {"patternProperties": {"^a": INTEGER}, **CLOSED},
+        ["{^a}: is more than is allowed"],
+    ),
+    # One that is known, and what is written otherwise.
+    (
+        {"patternProperties": {"^a": INTEGER}},
+        {"properties": fields(a="string", b="string")},
+        ["a: is string instead of integer"],
+    ),
+    (
+        {"patternProperties": {"^a": INTEGER}, **CLOSED},
+        {"properties": fields(a="integer", b="integer")},
+        ["b: is more than is allowed"],
+    ),
+    (
+        {"patternProperties": {"^a": INTEGER}},
+        {"additionalProperties": TEXT},
+        ["{}: is string instead of integer"],
+    ),
+    (
+        {"patternProperties": {"^a": INTEGER}},
+        {"patternProperties": {"^A": TEXT}},
+        ["{^A}: is string instead of integer"],
+    ),
+    # Names that were known, and may now be among those of a pattern.
+    (
+        {"properties": fields(a="string", b="string", c="string")},
+        {"properties": fields(c="string"), "patternProperties": {"^[ac]": INTEGER}},
+        ["a: is integer instead of string"],
+    ),
+    # Patterns that Python cannot read.
+    (
+        {"patternProperties": {r"\p{L}": INTEGER}, **CLOSED},
+        {"properties": fields(a="string")},
+        ["a: is more than is allowed", "a: is string instead of integer"],
+    ),
+    (
+        {"properties": fields(a="string")},
+        {"patternProperties": {r"\p{L}": INTEGER}},
+        ["a: is integer instead of string"],
+    ),
 ]
 
 
@@ -398,6 +554,97 @@ class TestBreakingChanges:
         assert breaking_changes(negated, negated) == []
         [change] = breaking_changes(plain, negated)
         assert change.reason == "not cannot be compared"
+
+    def test_what_leads_elsewhere(self):
+        """What only seems to be the same, as it leads to something else, is not."""
+        not_this = {"not": {"type": "array", "items": {"$ref": f"{DEFINED}This"}}}
+        older = with_schema(not_this, This=TREE)
+
+        assert schema_changes(older, older) == []
+        assert schema_changes(older, with_schema(not_this, This={"const": 2})) == [
+            "not cannot be compared"
+        ]
+
+    @pytest.mark.parametrize("older,newer,reasons", COMBINED, ids=str)
+    def test_combined(self, older, newer, reasons):
+        """Schemas that are valid at once are compared as the one that they make."""
+        assert schema_changes(with_schema(older), with_schema(older)) == []
+        assert schema_changes(with_schema(newer), with_schema(newer)) == []
+        assert schema_changes(with_schema(older), with_schema(newer)) == reasons
+
+    def test_combined_recursive_types(self):
+        """So are types that contain themselves."""
+        both = {"allOf": [{"$ref": f"{DEFINED}One"}, {"$ref": f"{DEFINED}Two"}]}
+
+        def tree(of_type: str) -> Any:
+            return {
+                name: {
+                    "type": "object",
+                    "properties": {
+                        "n": {"type": of_type},
+                        "in": {"$ref": DEFINED + name},
+                    },
+                }
+                for name in ("One", "Two")
+            }
+
+        older = with_schema(both, **tree("integer"))
+
+        assert schema_changes(older, older) == []
+        assert schema_changes(older, with_schema(both, **tree("string"))) == [
+            "n: is string instead of integer"
+        ]
+
+    @pytest.mark.parametrize("older,newer,reasons", PATTERNS, ids=str)
+    def test_patterns_of_names(self, older, newer, reasons):
+        """Fields whose names have a pattern are compared with all that they may be."""
+        older, newer = (
+            with_schema({"type": "object", **each}) for each in (older, newer)
+        )
+
+        assert schema_changes(older, older) == []
+        assert schema_changes(newer, newer) == []
+        assert schema_changes(older, newer) == reasons
+
+    def test_patterns_of_pydantic(self):
+        """Those are the dicts of models whose keys have a pattern."""
+
+        def model(of_type: Any, pattern: str = "^a") -> Any:
+            key = Annotated[str, Field(pattern=pattern)]
+            return create_model("Model", numbers=(dict[key, of_type], ...))
+
+        older = with_field(model(int))
+
+        assert changes(older, with_field(model(str))) == [
+            f"{NAME}, payload.x.numbers.{{^a}}: is string instead of integer"
+        ]
+        assert changes(older, with_field(model(str, "^b"))) == [
+            f"{NAME}, payload.x.numbers.{{^b}}: is string instead of integer"
+        ]
+
+    def test_tuples_of_any_length(self):
+        """What follows in a tuple after its first items is compared, too."""
+        older, newer = (
+            with_schema(
+                {
+                    "type": "array",
+                    "items": [{"type": "integer"}],
+                    "additionalItems": {"type": each},
+                }
+            )
+            for each in ("integer", "string")
+        )
+
+        assert schema_changes(older, newer) == ["[]: is string instead of integer"]
+
+    def test_annotations(self):
+        """What is told to people alone breaks nothing."""
+        model = with_schema({"type": "integer"})
+        told = {"deprecated": True, "readOnly": True, "writeOnly": True}
+        annotated = with_schema({"type": "integer", **told})
+
+        assert schema_changes(model, annotated) == []
+        assert schema_changes(annotated, model) == []
 
     def test_no_value(self):
         """What allows no value at all takes none, and gives none."""
