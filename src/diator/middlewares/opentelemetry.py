@@ -63,6 +63,8 @@ class OpenTelemetryMiddleware:
     by.
 
     Args:
+        system: What kind of broker messages are received from, as `messaging.system` of
+            their spans, such as `redis`; not told if left out.
         tracer_provider: Makes the spans; the global one if left out.
         meter_provider: Makes the histogram; the global one if left out.
 
@@ -71,9 +73,11 @@ class OpenTelemetryMiddleware:
     def __init__(
         self,
         *,
+        system: str | None = None,
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> None:
+        self._system = {} if system is None else {"messaging.system": system}
         self._is_busy = tracer_provider is not None or meter_provider is not None
         self._global_tracer_provider = _what_is_set(
             trace.get_tracer_provider, "_TRACER_PROVIDER"
@@ -156,6 +160,7 @@ class OpenTelemetryMiddleware:
             links=[] if sender is None else [Link(sender)],
             attributes={
                 **attributes,
+                **self._system,
                 "messaging.operation.type": "process",
                 "messaging.message.id": received.message_id,
                 "messaging.consumer.group.name": received.group,
