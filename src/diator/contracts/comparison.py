@@ -8,6 +8,7 @@ from diator.contracts.definitions import (
     STRING,
     Definitions,
     is_of_type,
+    is_of_value,
     references,
     shown,
 )
@@ -103,8 +104,7 @@ class Comparison:
         unknown = {*written, *read} - UNDERSTOOD
         if not all(self._is_same(written, read, name) for name in unknown):
             return [("", f"{', '.join(sorted(unknown))} cannot be compared")]
-        is_other_value = "const" in read and written.get("const", ...) != read["const"]
-        if is_other_value or not is_of_type(written, read):
+        if not is_of_type(written, read) or not is_of_value(written, read):
             return [("", f"is {shown(written)} instead of {shown(read)}")]
         if "const" in read:
             return []

@@ -119,6 +119,15 @@ def is_of_type(written: Schema, read: Schema) -> bool:
     return found == wanted or (found == "integer" and wanted == "number")
 
 
+def is_of_value(written: Schema, read: Schema) -> bool:
+    """Tell whether one choice has the value that another may ask for."""
+    if "const" not in read:
+        return True
+    value: object = written.get("const", ...)
+    # True is no 1.
+    return type(value) is type(read["const"]) and value == read["const"]
+
+
 def shown(choice: Schema) -> str:
     """Give the value that is the only one, or else the type."""
     if "const" in choice:

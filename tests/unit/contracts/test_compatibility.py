@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft7Validator
 from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model
 
 from diator import Command, NotificationEvent
@@ -421,6 +422,10 @@ class TestBreakingChanges:
             f"{NAME}, payload.x: is 'b' instead of 'a'"
         ]
 
+    def test_constants_that_python_takes_as_equal(self):
+        """True is no number, though Python has it as 1."""
+        assert schema_changes(with_schema({"const": 1}), with_schema({"const": True}))
+
     def test_field_more(self):
         """A field more may be sent, but not be asked for, unless it has a default."""
         more = [("x", int), ("y", int)]
@@ -718,7 +723,67 @@ TYPES = st.recursive(LEAVES, larger, max_leaves=3)
 FIELDS = st.dictionaries(st.sampled_from("xy"), TYPES, max_size=2)
 
 
+SIMPLE = st.sampled_from(
+    [
+        INTEGER,
+        TEXT,
+        {"type": "number"},
+        {"type": "null"},
+        {**INTEGER, "minimum": 1},
+        {**TEXT, "minLength": 2},
+        {"const": 1},
+        {"enum": ["a", 1]},
+    ]
+)
+
+
+def composed(parts: Any) -> Any:
+    pairs = st.lists(parts, min_size=2, max_size=2)
+    names = st.dictionaries(st.sampled_from(["a", "ab", "b"]), parts, max_size=2)
+    patterns = st.dictionaries(st.sampled_from(["^a", "b$"]), parts, max_size=2)
+    return st.one_of(
+        pairs.map(lambda pair: {"allOf": pair}),
+        pairs.map(lambda pair: {"anyOf": pair}),
+        st.builds(
+            lambda properties, patterns, others, is_required: {
+                "type": "object",
+                "properties": properties,
+                "patternProperties": patterns,
+                # Those who write have no other fields than they say.
+                "additionalProperties": others,
+                "required": [name for name in properties if is_required],
+            },
+            names,
+            patterns,
+            st.booleans() | parts,
+            st.booleans(),
+        ),
+    )
+
+
+SCHEMAS = st.recursive(SIMPLE, composed, max_leaves=5)
+PLAIN_VALUES = st.sampled_from([0, 1, 2.5, "a", "aa", None])
+VALUES = PLAIN_VALUES | st.dictionaries(
+    st.sampled_from(["a", "ab", "b", "c"]), PLAIN_VALUES, max_size=3
+)
+
+
 class TestSoundness:
+    @given(older=SCHEMAS, newer=SCHEMAS, values=st.lists(VALUES, max_size=20))
+    def test_schemas(self, older, newer, values):
+        """Unless a change is told of, what is valid by the newer is by the older."""
+        if not breaking_changes(with_schema(older), with_schema(newer)):
+            written, read = Draft7Validator(newer), Draft7Validator(older)
+            for value in values:
+                assert read.is_valid(value) or not written.is_valid(value)
+
+    @given(schema=SCHEMAS)
+    def test_same_schema(self, schema):
+        """No schema breaks itself, however it is composed."""
+        document = with_schema(schema)
+
+        assert breaking_changes(document, json.loads(json.dumps(document))) == []
+
     @given(older=FIELDS, newer=FIELDS, data=st.data())
     def test_reading(self, older, newer, data):
         """Unless a change is told of, older programs read what newer ones send."""
