@@ -151,6 +151,7 @@ LEAVES = [
     "diator.events.message_brokers.redis_replies",
     "diator.events.message_brokers.redis_requirements",
     "diator.events.message_brokers.redis_streams",
+    "diator.events.message_brokers.redis_streams_agreement",
     "diator.events.message_brokers.redis_streams_appending",
     "diator.events.message_brokers.redis_streams_competing",
     "diator.events.message_brokers.redis_streams_dead_letters",

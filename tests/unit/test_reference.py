@@ -69,6 +69,7 @@ INTERNAL = {
     "diator.events.message_brokers.redis_pubsub",
     "diator.events.message_brokers.redis_replies",
     "diator.events.message_brokers.redis_requirements",
+    "diator.events.message_brokers.redis_streams_agreement",
     "diator.events.message_brokers.redis_streams_appending",
     "diator.events.message_brokers.redis_streams_competing",
     "diator.events.message_brokers.redis_streams_dead_letters",
