@@ -331,6 +331,26 @@ class TestPublishing:
         assert isinstance(first, ResponseError)
         assert second is None
 
+    async def test_other_keys(self, redis_url, redis_client):
+        """What may not be published keeps nothing else from it."""
+        await redis_client.acl_setuser(
+            "some",
+            enabled=True,
+            passwords=["+secret"],
+            keys=["diator:events*"],
+            commands=["+xadd", "+get", "+set"],
+            reset=True,
+        )
+        some = redis_url.replace("redis://", "redis://some:secret@")
+        async with open_broker(some) as broker:
+            forbidden, allowed = await broker.publish(
+                [make_message(topic="others"), make_message()]
+            )
+        await redis_client.acl_deluser("some")
+
+        assert isinstance(forbidden, ResponseError)
+        assert allowed is None
+
     async def test_minimal_access(self, redis_url, redis_client):
         """The documented permissions are all that is needed."""
         await redis_client.acl_setuser(
@@ -829,6 +849,23 @@ class TestOwnership:
                 assert not any(paused.begin(each) for each in [begun, *waiting])
             assert numbers(await receive(paused, 3)) == [0, 1, 2]
             assert not any(paused.begin(each) for each in waiting)
+
+    async def test_won_again(self, partitioned, monkeypatch):
+        """Nothing overtakes what waited for its next attempt meanwhile."""
+        monkeypatch.setattr(ownership_module, "OWNED_SECONDS", OWNED)
+        async with partitioned.subscribe([EVENTS], group="g") as owner:
+            await partitioned.publish(make_messages(3, key="a"))
+            begun, *_ = await receive(owner, 3)
+            assert owner.begin(begun)
+            time.sleep(1.5 * OWNED)  # noqa: ASYNC251  # as a stopped process would
+            again = await receive(owner, 2)
+
+            assert not owner.begin(begun)
+            assert not any(owner.begin(each) for each in again)
+            received = await receive(owner, 3)
+            assert all(owner.begin(each) for each in received)
+
+        assert (numbers(again), numbers(received)) == ([1, 2], [0, 1, 2])
 
     async def test_taken(self, partitioned, redis_client, caplog, monkeypatch):
         """An owner whose key is another's says so, and begins nothing more."""

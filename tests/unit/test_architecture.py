@@ -98,6 +98,7 @@ LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in mod
 # What nothing in the engine may import; each is loaded by who uses it.
 LEAVES = [
     "diator.backoff",
+    "diator.cancellation",
     "diator.cli.contracts",
     "diator.cli.letters",
     "diator.cli.loading",
@@ -199,6 +200,7 @@ LEAVES = [
 # Leaves that are the common part of others.
 SHARED_BY_LEAVES = {
     "diator.backoff",
+    "diator.cancellation",
     "diator.cli.contracts",
     "diator.cli.letters",
     "diator.cli.loading",

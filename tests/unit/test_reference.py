@@ -18,6 +18,7 @@ DIRECTIVE = re.compile(
 
 # What users get objects of, and never import from.
 INTERNAL = {
+    "diator.cancellation",
     "diator.cli.contracts",
     "diator.cli.letters",
     "diator.cli.loading",

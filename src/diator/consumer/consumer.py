@@ -87,7 +87,8 @@ class Consumer:
             held; at most a third of what it waits for that, which are 30 s with
             Redis Streams.
         drain_timeout: How many seconds what is being handled has to finish when the
-            consumer stops. 20 are less than the 30 after which Kubernetes kills.
+            consumer stops. A Redis that does not answer may take up to 17 more: whoever
+            kills what does not end, such as Kubernetes, is to wait for 40.
 
     Raises:
         ConfigurationError: One of the arguments cannot work.

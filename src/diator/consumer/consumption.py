@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from diator.cancellation import raise_if_cancelled
 from diator.consumer.failures import described
 from diator.consumer.held import Held
 from diator.consumer.lanes import Lanes
@@ -166,7 +167,8 @@ class Consumption:
                 deliveries = await self._subscription.receive(
                     self._settings.prefetch - len(self._held)
                 )
-            except Exception as error:  # noqa: BLE001  # nothing must end it
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # nothing must end it
+                raise_if_cancelled(error)
                 failures += 1
                 self._outages.note("receiving", error)
                 await asyncio.sleep(self._outages.delay(failures))
@@ -336,7 +338,8 @@ class Consumption:
             if deliveries:
                 try:
                     await self._subscription.extend(deliveries)
-                except Exception as error:  # noqa: BLE001  # as above
+                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # as above
+                    raise_if_cancelled(error)
                     self._outages.note("extending", error)
 
     # --- Ending ---

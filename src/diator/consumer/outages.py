@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from diator.backoff import Backoff
+from diator.cancellation import raise_if_cancelled
 from diator.consumer.failures import described
 from diator.consumer.telling import tell
 from diator.exceptions import ConfigurationError
@@ -41,7 +42,7 @@ class Outages:
         self.is_connected = False
         self.broken_by: ConfigurationError | None = None
 
-    def note(self, doing: str, error: Exception) -> None:
+    def note(self, doing: str, error: BaseException) -> None:
         """Note, and log, that the broker failed while something was done."""
         self.is_connected = False
         tell(
@@ -67,7 +68,8 @@ class Outages:
         while True:
             try:
                 await call()
-            except Exception as error:  # noqa: BLE001  # nothing must end the consumer
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # nothing must end the consumer
+                raise_if_cancelled(error)
                 failures += 1
                 self.note(doing, error)
                 if isinstance(error, ConfigurationError):

@@ -60,8 +60,8 @@ class InboxMiddleware:
     outside of it may pass on a copy of an event, which has its id, but none of a
     command, which has no id.
 
-    The ids of messages that were handled long ago are deleted, some at a time, in the
-    transactions of others.
+    The ids of messages that the same consumer group has handled long ago are deleted,
+    some at a time, in the transactions of others.
 
     Args:
         tables: Where the ids are kept; tables with the usual names if left out.
@@ -117,7 +117,7 @@ class InboxMiddleware:
         self, engine: AsyncEngine, *, older_than: timedelta | None = None
     ) -> int:
         """
-        Forget all messages at once that were handled long ago.
+        Forget all messages at once that were handled long ago, by any group.
 
         Args:
             engine: The database.
@@ -167,24 +167,29 @@ class InboxMiddleware:
         statement = insert(inbox).on_conflict_do_nothing()
         inserted = await session.scalar(statement.returning(inbox.c.message_id), row)
         # What a savepoint wrote is gone when it is rolled back.
-        transaction = session.get_nested_transaction() or session.get_transaction()
+        # Those of the session itself: of the proxies around them nobody need hold any.
+        inner = session.sync_session
+        transaction = inner.get_nested_transaction() or inner.get_transaction()
         written = self._written.setdefault(transaction, set())
         key = (received.group, received.message_id)
         if inserted is not None:
             written.add(key)
             if next(self._handled) % FORGETTING_EVERY == 0:
-                await self._forget(session)
+                await self._forget(session, received.group)
             return False
         # A failure that was retried within the transaction has left its id there.
         return key not in written
 
-    async def _forget(self, session: AsyncSession) -> None:
+    async def _forget(self, session: AsyncSession, group: str) -> None:
         inbox = self._tables.inbox
         key = (inbox.c.consumer, inbox.c.message_id)
         # Two that forget at the same time must not wait for each other.
         old = (
             select(*key)
-            .where(inbox.c.handled_at < datetime.now(UTC) - self._retention)
+            .where(
+                inbox.c.consumer == group,
+                inbox.c.handled_at < datetime.now(UTC) - self._retention,
+            )
             .limit(FORGOTTEN_AT_ONCE)
             .with_for_update(skip_locked=True)
             .cte("old")

@@ -47,13 +47,14 @@ class Waiting(NamedTuple):
     headers: bytes | None
 
 
-BATCH_BYTES = 1_048_576
+BATCH_BYTES = 524_288
 """
-How large the payloads of a batch are together at most, 1 MiB, unless it is one message.
+How large the payloads of a batch are together at most, 512 KiB, unless it is one
+message.
 
 A broker has a deadline for each batch, and what misses it is sent again as a whole.
-This much passes a link of 2 Mbit/s within the 5 seconds that brokers usually have, and
-no message is larger.
+Two of this size, for as many a relay publishes at a time, pass a link of 2 Mbit/s in
+the 5 seconds that brokers usually have.
 """
 
 ERROR_CHARACTERS = 2_000

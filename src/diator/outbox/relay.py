@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from diator.backoff import Backoff
+from diator.cancellation import raise_if_cancelled
 from diator.events.message_brokers.protocol import Message, checked
 from diator.exceptions import ConfigurationError, EncodingError, InUseError
 from diator.logger import get_logger
@@ -63,8 +64,8 @@ class Relay:
         outbox: Where the messages wait.
         broker: Where they go. Of messages with the same key it must take none after
             one that it refuses.
-        batch_size: How many messages at most are published together, and held in
-            memory; fewer where they are large, or the broker does not keep up.
+        batch_size: How many messages of a bucket at most are published together, and
+            held in memory; fewer where they are large, or the broker does not keep up.
         poll_seconds: After how long it looks for messages that other processes have
             written; those of this one wake it.
         max_attempts: How often it is tried to publish a message.
@@ -218,7 +219,8 @@ class Relay:
         while not self._stopped.is_set():
             try:
                 return await attempt()
-            except Exception as error:  # noqa: BLE001  # drivers may raise anything
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # drivers may raise anything
+                raise_if_cancelled(error)
                 failures += 1
                 _log("relay failed", failures=failures, exc_info=error)
                 await _wait(self._stopped, RECOVERING.delay(failures))
@@ -242,9 +244,12 @@ class Relay:
             if error is None:
                 published.append(waiting.seq)
                 continue
+            if waiting.key in held_back:
+                # Whatever is said of it, it is because of the one before it.
+                continue
             if isinstance(error, OSError) and not is_too_slow:
                 outage = outage or _outage(error)
-            elif waiting.key not in held_back:
+            else:
                 failures.append(self._failure(waiting, error))
             if waiting.key is not None:
                 held_back.add(waiting.key)
@@ -310,8 +315,17 @@ def _message(waiting: Waiting) -> Message:
         payload=msgspec.Raw(waiting.payload),
         topic=waiting.topic,
         key=waiting.key,
-        headers={} if headers is None else _decode_headers(headers),
+        headers={} if headers is None else _read_headers(headers),
     )
+
+
+def _read_headers(headers: bytes) -> dict[str, str]:
+    try:
+        return _decode_headers(headers)
+    except msgspec.MsgspecError as error:
+        # Somebody else has written the row. It must not hold back all others.
+        _log("headers left out that cannot be read", reason=str(error))
+        return {}
 
 
 _decode_headers = msgspec.json.Decoder(dict[str, str]).decode

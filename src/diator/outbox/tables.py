@@ -116,8 +116,10 @@ class Tables:
             Column("consumer", String(200), primary_key=True),
             # Others may have ids that are no UUIDs.
             Column("message_id", String(200), primary_key=True),
-            Column("handled_at", DateTime(timezone=True), nullable=False, index=True),
+            Column("handled_at", DateTime(timezone=True), nullable=False),
         )
+        columns = self.inbox.c
+        Index(f"ix_{prefix}inbox_handled", columns.consumer, columns.handled_at)
 
     async def create_all(self, bind: AsyncEngine | AsyncConnection) -> None:
         """

@@ -691,7 +691,9 @@ class TestSettling:
 
         assert service.broker.extended == []
 
-    @pytest.mark.parametrize("error", [ConnectionError, TimeoutError, KeyError])
+    @pytest.mark.parametrize(
+        "error", [ConnectionError, TimeoutError, KeyError, asyncio.CancelledError]
+    )
     @pytest.mark.parametrize("method", ["receive", "ack", "dead_letter"])
     async def test_broker_fails(self, method: str, error: Any, monkeypatch):
         """What the broker could not do is asked for again."""

@@ -273,6 +273,23 @@ class TestRetry:
         assert await send(mediator, Order()) == "ordered"
         assert await count(engine) == 1
 
+    async def test_in_a_transaction_that_nobody_holds(
+        self, mediator, effects, inbox, engine
+    ):
+        """So is one within a transaction that the session has begun by itself."""
+
+        async def committing(session: AsyncSession):
+            await session.connection()
+            yield
+            await session.commit()
+
+        effects.failures = 1
+        for middleware in (TransactionMiddleware(committing), retry, inbox):
+            mediator.use(middleware)
+
+        assert await send(mediator, Order()) == "ordered"
+        assert await count(engine) == 1
+
     async def test_in_a_savepoint(self, mediator, effects, transaction, inbox, engine):
         """So is one of a savepoint, with which the id was rolled back."""
 
@@ -309,16 +326,27 @@ class TestRetention:
         assert counts == [2, 3, 3, 4]
         assert await send(mediator, Order(), message_id="0") is None
 
+    async def test_others(self, mediator, transaction, engine):
+        """What other groups have handled is theirs to forget."""
+        mediator.use(transaction)
+        mediator.use(InboxMiddleware(retention=timedelta(hours=1)))
+        async with engine.begin() as connection:
+            await connection.execute(insert(Tables().inbox), [old(1, group="mail")])
+
+        await send(mediator, Order())
+
+        assert await count(engine) == 2
+
     def test_none(self):
         """An inbox that keeps nothing would be none."""
         with pytest.raises(ConfigurationError, match="must be above 0, not 0:00:00"):
             InboxMiddleware(retention=timedelta(0))
 
 
-def old(number):
+def old(number, group="clerks"):
     """Give the row of a message that was handled two hours ago."""
     return {
-        "consumer": "mail",
+        "consumer": group,
         "message_id": f"old {number}",
         "handled_at": datetime.now(UTC) - timedelta(hours=2),
     }

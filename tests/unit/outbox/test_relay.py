@@ -614,6 +614,24 @@ class TestBackground:
         assert "relay failed" in caplog.text
         assert "down" in caplog.text
 
+    async def test_cancelled_by_a_library(self, outbox):
+        """A library that cancels what is awaited does not end the relay."""
+
+        class Closing(RecordingBroker):
+            async def publish(self, messages, /):
+                if not self.calls:
+                    self.calls += 1
+                    raise asyncio.CancelledError
+                return await super().publish(messages)
+
+        broker = Closing()
+        await commit(outbox, *moved("it"))
+
+        async with Relay(outbox, broker):
+            await broker.taken.wait()
+
+        assert broker.names == ["it"]
+
     async def test_end_in_an_outage(self, outbox, broker):
         """It ends at once although it is waiting for the broker."""
         broker.outage = ConnectionError("down")

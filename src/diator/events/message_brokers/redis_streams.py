@@ -107,7 +107,7 @@ class RedisStreamsBroker:
         _check_claim_seconds(claim_seconds)
         _check_replicas(replicas)
         self._names = StreamNames(prefix, {} if partitions is None else partitions)
-        self._agreement = PartitionAgreement(self._ask, self._names)
+        self._agreement = PartitionAgreement(self._exchange, self._names)
         self._owns_client = isinstance(client, str)
         self._client = make_client(client)
         self._timeout = timeout
@@ -312,12 +312,24 @@ class RedisStreamsBroker:
         return read
 
     async def _send(self, appendings: Sequence[Appending], deadline: float) -> Outcomes:
-        try:
-            if self._require_durable and not self._is_known_durable:
+        if self._require_durable and not self._is_known_durable:
+            try:
                 await self.check()
-            await self._agreement.reach({each.topic for each in appendings})
-        except (ConfigurationError, ConnectionError) as error:
-            return [nothing_written(error)] * len(appendings)
+            except (ConfigurationError, ConnectionError) as error:
+                return [nothing_written(error)] * len(appendings)
+        refusals = await self._agreement.reach({each.topic for each in appendings})
+        if not refusals:
+            return await self._append(appendings, deadline)
+        allowed = [each for each in appendings if each.topic not in refusals]
+        appended = iter(await self._append(allowed, deadline) if allowed else ())
+        return [
+            refusals[each.topic] if each.topic in refusals else next(appended)
+            for each in appendings
+        ]
+
+    async def _append(
+        self, appendings: Sequence[Appending], deadline: float
+    ) -> Outcomes:
         batch = AppendingBatch(appendings)
         pool = self._client.connection_pool
         waiting: list[bytes] = []
@@ -352,6 +364,13 @@ class RedisStreamsBroker:
     async def _prepare(self, topics: Sequence[str]) -> None:
         await self.check()
         await self._agreement.reach(topics)
+        await self._agreement.check(topics)
+
+    async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        packed = [pack(*command) for command in commands]
+        pool = self._client.connection_pool
+        return await exchange(pool, packed, deadline, self._timeout)
 
     async def _ask(self, commands: Sequence[Command]) -> list[Any]:
         return await ask(self._client.connection_pool, commands, self._timeout)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
-from diator.events.message_brokers.redis_streams_dead_letters import Ask, Command
+from diator.events.message_brokers.redis_replies import nothing_written, outcome_of
+from diator.events.message_brokers.redis_streams_dead_letters import Command
 from diator.events.message_brokers.redis_streams_entries import StreamNames
+from diator.events.message_brokers.redis_streams_subscription import raise_refusal
 from diator.exceptions import ConfigurationError
 
 NONE = b"none"  # of a topic whose messages have no order
+
+Exchange = Callable[[Sequence[Command]], Awaitable[Sequence[Any]]]
+"""Sends commands and gives the replies, of which some may be errors."""
 
 
 class PartitionAgreement:
@@ -20,64 +25,80 @@ class PartitionAgreement:
     messages wait for ever, without anybody noticing.
 
     Args:
-        ask: Asks Redis.
+        exchange: Asks Redis.
         names: The names of streams, and the numbers that this program was told.
 
     """
 
-    def __init__(self, ask: Ask, names: StreamNames) -> None:
-        self._ask = ask
+    def __init__(self, exchange: Exchange, names: StreamNames) -> None:
+        self._exchange = exchange
         self._names = names
         self._agreed: set[str] = set()
 
-    async def reach(self, topics: Iterable[str]) -> None:
+    async def reach(self, topics: Iterable[str]) -> dict[str, Exception]:
         """
         Note the numbers of some topics, or compare them with those noted before.
 
-        Raises:
-            ConfigurationError: Another program was told another number.
-            ConnectionError: Redis cannot be reached.
+        Returns:
+            For the topics to which nothing may be published, why not: a
+            `ConnectionError` where that may pass, as for messages that Redis refuses.
 
         """
-        new = list(set(topics) - self._agreed)
+        new = [topic for topic in topics if topic not in self._agreed]
         if not new:
-            return
+            return {}
         noting = [
             (b"SET", self._names.partition_count(topic), self._number(topic), b"NX")
             for topic in new
         ]
-        noted = await self._ask([*noting, *self._reading(new)])
-        self._compare(new, noted[len(noting) :])
-        self._agreed.update(new)
+        replies = await self._exchange([*noting, *self._reading(new)])
+        refusals: dict[str, Exception] = {}
+        for topic, noted, read in zip(
+            new, replies[: len(new)], replies[len(new) :], strict=True
+        ):
+            refusal = outcome_of(noted) or outcome_of(read)
+            other = None if refusal is not None else self._other(topic, read)
+            if other is not None:
+                # Somebody will mend it, and the message is right.
+                refusal = nothing_written(other)
+            if refusal is None:
+                self._agreed.add(topic)
+            else:
+                refusals[topic] = refusal
+        return refusals
 
-    async def check(self, topics: Iterable[str]) -> None:
+    async def check(self, topics: Sequence[str]) -> None:
         """
         Compare the numbers of some topics with those that were noted, if they were.
 
         Raises:
             ConfigurationError: Another program was told another number.
-            ConnectionError: Redis cannot be reached.
+            ConnectionError: Redis cannot be reached, or refuses to tell.
 
         """
-        compared = list(topics)
-        self._compare(compared, await self._ask(self._reading(compared)))
+        for topic, read in zip(
+            topics, await self._exchange(self._reading(topics)), strict=True
+        ):
+            raise_refusal(read)
+            other = self._other(topic, read)
+            if other is not None:
+                raise other
 
     def _reading(self, topics: Iterable[str]) -> list[Command]:
         return [(b"GET", self._names.partition_count(topic)) for topic in topics]
 
-    def _compare(self, topics: Iterable[str], noted: Sequence[Any]) -> None:
-        for topic, theirs in zip(topics, noted, strict=True):
-            ours = self._number(topic)
-            if theirs not in (None, ours):
-                key = self._names.partition_count(topic).decode()
-                msg = (
-                    f"{topic!r} has partitions={theirs.decode()} in other programs and "
-                    f"partitions={ours.decode()} in this one: give the broker the same "
-                    "number everywhere, or, to change it, stop all of them, let the "
-                    f"consumers finish first, and delete {key}"
-                )
-                raise ConfigurationError(msg)
-
     def _number(self, topic: str) -> bytes:
         count = self._names.partitions.get(topic)
         return NONE if count is None else b"%d" % count
+
+    def _other(self, topic: str, theirs: bytes | None) -> ConfigurationError | None:
+        ours = self._number(topic)
+        if theirs is None or theirs == ours:
+            return None
+        key = self._names.partition_count(topic).decode()
+        return ConfigurationError(
+            f"{topic!r} has partitions={theirs.decode()} in other programs and "
+            f"partitions={ours.decode()} in this one: give the broker the same number "
+            "everywhere, or, to change it, stop all of them, let the consumers finish "
+            f"first, and delete {key}"
+        )

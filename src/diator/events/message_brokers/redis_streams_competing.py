@@ -113,7 +113,7 @@ class CompetingSubscription(StreamSubscription):
                 *(b"XAUTOCLAIM", stream, self._group, self._member),
                 *(to_bytes(self._claim_seconds * 1_000), self._cursors[stream]),
                 # Not to be handed the entries, and be counted as if handling them.
-                *(b"COUNT", to_bytes(limit), b"JUSTID"),
+                *(b"COUNT", to_bytes(max(1, limit // len(self._streams))), b"JUSTID"),
             )
             for stream in self._streams
         ]

@@ -24,17 +24,21 @@ async def lag_of(ask: Ask, streams: Sequence[bytes], group: str) -> Lag:
         ConnectionError: Redis cannot be reached.
 
     """
-    lengths = await ask([(b"XLEN", stream) for stream in streams])
-    filled = [
-        (stream, length)
-        for stream, length in zip(streams, lengths, strict=True)
-        if length
-    ]
+    existence = await ask([(b"EXISTS", stream) for stream in streams])
     # Of a stream that is not there Redis does not tell the groups.
-    groups_of_each = await ask([(b"XINFO", b"GROUPS", stream) for stream, _ in filled])
+    existing = [
+        stream for stream, exists in zip(streams, existence, strict=True) if exists
+    ]
+    told = await ask(
+        [
+            *((b"XLEN", stream) for stream in existing),
+            *((b"XINFO", b"GROUPS", stream) for stream in existing),
+        ]
+    )
     waiting: int | None = 0
     pending = 0
-    for (_, length), groups in zip(filled, groups_of_each, strict=True):
+    lengths, groups_of_each = told[: len(existing)], told[len(existing) :]
+    for length, groups in zip(lengths, groups_of_each, strict=True):
         lag: int | None = length
         for described in map(to_dict, groups):
             if described[b"name"] == group.encode():

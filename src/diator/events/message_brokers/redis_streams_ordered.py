@@ -106,6 +106,8 @@ class OrderedSubscription(StreamSubscription):
             self._begun.add((entry.stream, entry.entry_id))
             return True
         if (entry.stream, entry.entry_id) in self._begun:
+            # What came after it was read already, and would overtake.
+            self._ownership.lose()
             super()._let_go({entry.stream: [entry.entry_id]})
             self._begun.discard((entry.stream, entry.entry_id))
             self._behind.add(entry.stream)

@@ -77,6 +77,10 @@ class Ownership:
             self._is_lost = True
         return not self._is_lost
 
+    def lose(self) -> None:
+        """Have them won anew, so that all that was read before counts no more."""
+        self._is_lost = True
+
     async def win(self, ask: Ask) -> None:
         """
         Wait until they are this member's.
@@ -102,7 +106,7 @@ class Ownership:
             await asyncio.sleep(OWNED_SECONDS / RENEWALS)
         self._is_lost = False
         self.number += 1
-        if self._renewing is None:
+        if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.create_task(self._renew())
 
     async def aclose(self) -> None:
