@@ -602,6 +602,26 @@ class TestMembers:
         topics = Counter(each.topic for [each] in received)
         assert topics == {"a": 20, "b": 20}
 
+    async def test_two_topics_of_another(self, broker, redis_client):
+        """Nor does it take more of another member's than it wants."""
+        await broker.publish(make_messages(9, topic="a") + make_messages(9, topic="b"))
+        async with (
+            broker.subscribe(["a", "b"], group="g") as slow,
+            broker.subscribe(["a", "b"], group="g") as other,
+        ):
+            await receive(slow, 18)
+            claimed = await receive(other, 4)
+            pending = [
+                await redis_client.xpending_range(
+                    f"diator:{topic}", "g", min="-", max="+", count=20
+                )
+                for topic in ("a", "b")
+            ]
+
+        assert len(claimed) == 4
+        of_members = Counter(row["consumer"] for rows in pending for row in rows)
+        assert sorted(of_members.values()) == [4, 14]
+
     async def test_claimed_by_another(self, broker, redis_client):
         """What another member has claimed is not taken back, whatever is said of it."""
         await broker.publish(make_messages(2))

@@ -627,10 +627,23 @@ class TestBackground:
         broker = Closing()
         await commit(outbox, *moved("it"))
 
-        async with Relay(outbox, broker):
+        async with asyncio.timeout(20), Relay(outbox, broker):
             await broker.taken.wait()
 
         assert broker.names == ["it"]
+
+    async def test_held_back(self, outbox):
+        """What a refused message holds back is no outage."""
+
+        class HoldingBack(RecordingBroker):
+            async def publish(self, messages, /):
+                return [ValueError("odd"), ConnectionError("held back by it")]
+
+        await commit(outbox, *moved("first", "second", key="a"))
+
+        assert await relay_once(Relay(outbox, HoldingBack()))
+
+        assert [row.attempts for row in await waiting(outbox)] == [1, 0]
 
     async def test_end_in_an_outage(self, outbox, broker):
         """It ends at once although it is waiting for the broker."""
