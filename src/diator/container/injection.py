@@ -64,6 +64,23 @@ def injected_parameters(
     return injected
 
 
+def needed_types(function: Callable[..., Any], *, given: int = 0) -> set[Any]:
+    """Tell the types of parameters, after those that are given, as far as told."""
+    try:
+        parameters = injected_parameters(
+            function, lambda _: None, lambda _: True, given=given
+        )
+    except (TypeError, UnresolvableError, ValueError):
+        # Only who knows the function otherwise can call it.
+        return set()
+    return set(parameters.values())
+
+
+def giving(values: Mapping[Any, Any], dependency: Any) -> Callable[[], Any]:
+    """Make a function that gives the value of a type, for containers that call it."""
+    return lambda: values[dependency]
+
+
 def as_opener(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a generator function, which yields once, one of a context manager."""
     if inspect.isasyncgenfunction(function):

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 
 import punq
 
-from diator.container.injection import injected_parameters
+from diator.container.injection import giving, injected_parameters
 from diator.container.unregistered import refuse_unbuildable
 from diator.exceptions import ConfigurationError, UnresolvableError
 from diator.handler import qualified_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from diator.container.protocol import Factory
 
 T = TypeVar("T")
@@ -67,6 +69,27 @@ class PunqContainer:
     def scope(self) -> AbstractAsyncContextManager[None]:
         """Make a scope of nothing."""
         return nullcontext()
+
+    def overriding(self, values: Mapping[Any, Any], /) -> PunqContainer:
+        """Make an adapter that gives values for types, as the protocol says."""
+        # Its singletons are those of its parent, also when it is the first to ask.
+        child = self.container.child()
+        for dependency in values:
+            child.register(dependency, giving(values, dependency))
+        return PunqContainer(child)
+
+    def keeps(self, dependency: type[Any], /) -> bool:
+        """Tell whether it is a singleton, which is the same for all children."""
+        return self._registrations(dependency)[-1].scope is punq.Scope.singleton
+
+    def needs(self, dependency: type[Any], /) -> set[Any]:
+        """Tell from which types a registered one is built."""
+        registration = self._registrations(dependency)[-1]
+        return {
+            needed
+            for name, needed in registration.needs.items()
+            if name != "return" and name not in registration.args
+        }
 
     def _registrations(self, dependency: Any) -> list[Any]:
         context = self.container.registrations.build_context(dependency)

@@ -13,7 +13,7 @@ from diator.container.unregistered import Unregistered
 from diator.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
     from diator.container.protocol import Factory
 
@@ -48,6 +48,7 @@ class SvcsContainer:
             )
             raise ConfigurationError(msg)
         self.registry = registry
+        self._values: Mapping[Any, Any] = {}
         self._unregistered = Unregistered(
             self, "register it with svcs.Registry.register_factory({name}, ...)"
         )
@@ -83,11 +84,26 @@ class SvcsContainer:
 
     def scope(self) -> AbstractAsyncContextManager[Opened]:
         """Prepare a container for one send."""
-        return _open(self.registry)
+        return _open(self.registry, self._values)
+
+    def overriding(self, values: Mapping[Any, Any], /) -> SvcsContainer:
+        """Make an adapter that gives values for types, as the protocol says."""
+        overriding = SvcsContainer(self.registry)
+        overriding._values = values
+        return overriding
+
+    def keeps(self, dependency: type[Any], /) -> bool:
+        """Tell that nothing is built without the values of `overriding`."""
+        del dependency
+        return False
 
 
 @asynccontextmanager
-async def _open(registry: svcs.Registry) -> AsyncGenerator[Opened]:
+async def _open(
+    registry: svcs.Registry, values: Mapping[Any, Any]
+) -> AsyncGenerator[Opened]:
     async with svcs.Container(registry) as container:
+        for dependency, value in values.items():
+            container.register_local_value(dependency, value)
         # Tasks of one send may ask at the same time, and share what is built once.
         yield container, asyncio.Lock()

@@ -86,6 +86,16 @@ class WireupContainer:
         """Prepare wireup's scope for one send."""
         return _open(self.container)
 
+    def needs(self, dependency: type[Any], /) -> set[Any]:
+        """Tell from which types a registered one is built."""
+        built = self._registry.get_implementation(dependency, None)
+        factory = self._registry.factories[built].factory
+        return {
+            parameter.klass
+            for parameter in self._registry.dependencies[factory].values()
+            if not parameter.is_parameter
+        }
+
 
 @asynccontextmanager
 async def _open(container: AsyncContainer) -> AsyncGenerator[Opened]:
