@@ -178,6 +178,7 @@ LEAVES = [
     "diator.testing.clock",
     "diator.testing.conformance",
     "diator.testing.container",
+    "diator.testing.fields",
     "diator.testing.harness",
     "diator.testing.timeline",
 ]
@@ -229,6 +230,7 @@ SHARED_BY_LEAVES = {
     "diator.outbox.tables",
     "diator.testing.broker",
     "diator.testing.container",
+    "diator.testing.fields",
     "diator.testing.timeline",
 }
 

@@ -91,6 +91,7 @@ INTERNAL = {
     "diator.requests.pipeline",
     "diator.requests.stream",
     "diator.testing.container",
+    "diator.testing.fields",
     "diator.wiring",
 }
 

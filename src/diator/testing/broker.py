@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +12,7 @@ from diator.events.message_brokers.subscription import Delivery
 from diator.exceptions import DecodingError, EncodingError
 from diator.messages.decoding import MessageDecoder
 from diator.messages.registry import MessageRegistry
+from diator.testing.fields import field_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,9 @@ def _check_survival(message: Message) -> None:
     except DecodingError as error:
         msg = f"{type(before).__name__} does not survive the wire: {error}"
         raise EncodingError(msg) from error
-    for name in _field_names(before):
+    # What an open pydantic model has besides its fields.
+    open_fields: dict[str, Any] = getattr(before, "__pydantic_extra__", None) or {}
+    for name in [*(field_names(type(before)) or ()), *open_fields]:
         sent, received = getattr(before, name), getattr(after, name)
         if sent != received:
             msg = (
@@ -90,10 +92,3 @@ def _check_survival(message: Message) -> None:
                 "JSON can be read as"
             )
             raise EncodingError(msg)
-
-
-def _field_names(message: object) -> list[str]:
-    if is_dataclass(message):
-        return [field.name for field in fields(message)]
-    struct_fields: tuple[str, ...] = getattr(message, "__struct_fields__", ())
-    return list(struct_fields or vars(message))
