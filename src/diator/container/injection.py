@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, get_type_hints
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from diator.container.protocol import Scoped
 from diator.exceptions import UnresolvableError
@@ -27,7 +28,8 @@ def injected_parameters(
     """
     Tell which parameters have to be supplied, after those that are given.
 
-    A parameter with a default keeps it, unless its type is registered.
+    A parameter with a default keeps it, unless its type is registered, which for
+    `T | None` is `T`.
 
     Args:
         function: A function, a class, or another callable.
@@ -53,8 +55,12 @@ def injected_parameters(
                 continue
             msg = f"{name} cannot be called: {error}"
             raise UnresolvableError(msg) from error
-        if has_default and not knows(hint):
-            continue
+        if not knows(hint):
+            optional = without_none(hint)
+            if optional is not None and knows(optional):
+                hint = optional
+            elif has_default:
+                continue
         try:
             check(hint)
         except (TypeError, UnresolvableError) as error:
@@ -73,7 +79,15 @@ def needed_types(function: Callable[..., Any], *, given: int = 0) -> set[Any]:
     except (TypeError, UnresolvableError, ValueError):
         # Only who knows the function otherwise can call it.
         return set()
-    return set(parameters.values())
+    return {without_none(hint) or hint for hint in parameters.values()}
+
+
+def without_none(hint: Any) -> Any:
+    """Give `T` of `T | None`, None for other types."""
+    if get_origin(hint) not in (Union, UnionType):
+        return None
+    members = [member for member in get_args(hint) if member is not NoneType]
+    return members[0] if len(members) == 1 else None
 
 
 def giving(values: Mapping[Any, Any], dependency: Any) -> Callable[[], Any]:

@@ -6,15 +6,13 @@ import inspect
 from enum import Enum
 from functools import partial
 from itertools import groupby
-from types import NoneType, UnionType
+from types import UnionType
 from typing import (
     TYPE_CHECKING,
     Any,
     NoReturn,
     TypeVar,
-    Union,
     cast,
-    get_args,
     get_origin,
     get_type_hints,
 )
@@ -35,7 +33,7 @@ from lagom.exceptions import (
     TypeOnlyAvailableAsAwaitable,
 )
 
-from diator.container.injection import as_opener, injected_parameters
+from diator.container.injection import as_opener, injected_parameters, without_none
 from diator.container.plan import Plan, factory_of
 from diator.container.protocol import Scoped
 from diator.container.resources import NotOpenedError, Resources
@@ -273,7 +271,7 @@ class LagomContainer:
     ) -> Plan:
         build = self._build(definition)
         # Lagom defines `T | None` along with `T`.
-        resource = _without_none(dependency) or dependency
+        resource = without_none(dependency) or dependency
         if resource in self._openers:
             path = _further(path, dependency, definition)
             injected_parameters(
@@ -412,7 +410,7 @@ class LagomContainer:
             # As in lagom, whatever is registered for it.
             return None
         if self.container.get_definition(hint) is None:
-            optional = _without_none(hint)
+            optional = without_none(hint)
             if optional is not None:
                 return self._plan_optional(optional, path, has_default=has_default)
             if has_default and (
@@ -466,14 +464,6 @@ def _is_left_alone(hint: Any, path: Path) -> bool:
     is_class = inspect.isclass(hint) and not issubclass(hint, Enum)
     # A default ends a circle.
     return not is_class or (hint, None) in path
-
-
-def _without_none(hint: Any) -> Any:
-    """Give `T` of `T | None`, None for other types."""
-    if get_origin(hint) not in (Union, UnionType):
-        return None
-    members = [member for member in get_args(hint) if member is not NoneType]
-    return members[0] if len(members) == 1 else None
 
 
 def _name(dependency: Any) -> str:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import inspect
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin, get_type_hints
 
 import punq
 
-from diator.container.injection import giving, injected_parameters
+from diator.container.injection import giving, injected_parameters, without_none
 from diator.container.unregistered import refuse_unbuildable
 from diator.exceptions import ConfigurationError, UnresolvableError
 from diator.handler import qualified_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from diator.container.protocol import Factory
 
@@ -64,7 +64,7 @@ class PunqContainer:
         self.check(dependency)
         if self.knows(dependency) or get_origin(dependency) is list:
             return partial(self.container.resolve, dependency)
-        return partial(self.container.instantiate, dependency)
+        return partial(self._with_optionals(dependency).instantiate, dependency)
 
     def scope(self) -> AbstractAsyncContextManager[None]:
         """Make a scope of nothing."""
@@ -90,6 +90,17 @@ class PunqContainer:
             for name, needed in registration.needs.items()
             if name != "return" and name not in registration.args
         }
+
+    def _with_optionals(self, dependency: Any) -> punq.Container:
+        """Give a container that gives `T` also to parameters for `T | None`."""
+        container = self.container
+        for hint in set(get_type_hints(dependency.__init__).values()):
+            optional = without_none(hint)
+            if optional is not None and not self.knows(hint) and self.knows(optional):
+                if container is self.container:
+                    container = container.child()
+                container.register(hint, _resolving(self.container, optional))
+        return container
 
     def _registrations(self, dependency: Any) -> list[Any]:
         context = self.container.registrations.build_context(dependency)
@@ -141,3 +152,8 @@ class PunqContainer:
             except UnresolvableError as error:
                 msg = f"{told}: its parameter {name!r}: {error}"
                 raise UnresolvableError(msg) from error
+
+
+def _resolving(container: punq.Container, dependency: Any) -> Callable[[], Any]:
+    # No `partial`, whose signature punq cannot read.
+    return lambda: container.resolve(dependency)

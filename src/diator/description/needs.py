@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from diator.container.injection import without_none
 from diator.description.model import Need
 from diator.description.naming import type_text
 from diator.exceptions import UnresolvableError
@@ -71,9 +72,10 @@ def _need(
     needs: tuple[Need, ...] = ()
     built_as, exists = None, False
     building: Building
-    if _is_resolved(hint) and container.knows(hint):
+    registered = _registered(hint, container)
+    if registered is not None:
         building = "registered"
-        built_as, exists = implementation(container, hint)
+        built_as, exists = implementation(container, registered)
     elif parameter.default is not parameter.empty:
         building = "default"
     else:
@@ -93,6 +95,16 @@ def _need(
         problem=problem,
         needs=needs,
     )
+
+
+def _registered(hint: Any, container: Container) -> Any:
+    """Give the type that the container knows, which for `T | None` may be `T`."""
+    if not _is_resolved(hint):
+        return None
+    if container.knows(hint):
+        return hint
+    optional = without_none(hint)
+    return optional if optional is not None and container.knows(optional) else None
 
 
 def _problem(hint: Any, container: Container) -> str | None:

@@ -109,6 +109,23 @@ class NestedHandler(RequestHandler[Ask, Any]):
         return [self.session, await self.mediator.send(AskAgain())]
 
 
+class OptionalHandler(RequestHandler[Ask, Any]):
+    def __init__(
+        self,
+        must: Engine | None,
+        may: Engine | None = None,
+        ledger: Ledger | None = None,
+        unknown: Unknown | None = None,
+    ):
+        self.must = must
+        self.may = may
+        self.ledger = ledger
+        self.unknown = unknown
+
+    async def handle(self, request):
+        return self
+
+
 class Unneeding(RequestHandler[AskAgain, None]):
     async def handle(self, request): ...
 
@@ -393,6 +410,35 @@ class TestHandler:
             return repository.session.engine is engine, unknown, number
 
         assert await mediator.send(Ask()) == (True, "kept", 7)
+
+    async def test_optional_parameters_of_functions(self, mediator):
+        """A parameter for `T | None` is given `T` if that is registered."""
+
+        @mediator.handles(Ask)
+        async def answer(
+            request: Ask,
+            must: Engine | None,
+            may: Engine | None = None,
+            unknown: Unknown | None = None,
+            several: Engine | Session | None = None,
+        ):
+            return must is may, type(may), unknown, several
+
+        assert problems(mediator) == ""
+        assert await mediator.send(Ask()) == (True, Engine, None, None)
+
+    @those(lambda setup: not setup.registered)
+    async def test_optional_parameters_of_classes(self, mediator, ledger):
+        """So it is with a handler's class that the container has no part in."""
+        mediator.bind(Ask, OptionalHandler)
+
+        assert problems(mediator) == ""
+        handler = await mediator.send(Ask())
+
+        assert handler.must is handler.may
+        assert isinstance(handler.may, Engine)
+        assert handler.ledger is ledger
+        assert handler.unknown is None
 
     async def test_middleware(self, mediator):
         """A middleware's class is built once, and shares singletons with handlers."""

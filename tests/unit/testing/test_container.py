@@ -174,7 +174,7 @@ def of_rodi():
 
 
 def of_dependency_injector():
-    board = providers.Singleton(Board, providers.Factory(Sign))
+    board = providers.Singleton(Board, providers.Callable(fake))
     return DependencyInjectorContainer(
         {Board: board, Wall: providers.Factory(Wall, board)}
     )
