@@ -118,6 +118,7 @@ LEAVES = [
     "diator.consumer.telling",
     "diator.container.dependency_injector",
     "diator.container.dishka",
+    "diator.container.foreign",
     "diator.container.lagom",
     "diator.container.punq",
     "diator.container.rodi",
@@ -207,6 +208,7 @@ SHARED_BY_LEAVES = {
     "diator.consumer.settings",
     "diator.consumer.settling",
     "diator.consumer.telling",
+    "diator.container.foreign",
     # The harness clones it.
     "diator.container.lagom",
     "diator.container.unregistered",

@@ -41,6 +41,7 @@ INTERNAL = {
     "diator.contracts.schemas",
     "diator.container.default",
     "diator.container.unregistered",
+    "diator.container.foreign",
     "diator.container.injection",
     "diator.container.plan",
     "diator.container.resources",

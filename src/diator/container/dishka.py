@@ -14,9 +14,10 @@ from dishka import (
 )
 from dishka.registry import Registry
 
+from diator.container.foreign import refuse_foreign
 from diator.container.injection import giving
 from diator.container.protocol import Scoped
-from diator.exceptions import ConfigurationError, UnresolvableError
+from diator.exceptions import UnresolvableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,12 +44,9 @@ class DishkaContainer:
     """
 
     def __init__(self, container: AsyncContainer) -> None:
-        if not isinstance(container, AsyncContainer):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
-            msg = (
-                f"{container!r} is not a dishka.AsyncContainer: "
-                "make one with dishka.make_async_container"
-            )
-            raise ConfigurationError(msg)
+        refuse_foreign(
+            container, AsyncContainer, "make one with dishka.make_async_container"
+        )
         self.container = container
 
     @property

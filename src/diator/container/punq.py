@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_origin, get_type_hints
 
 import punq
 
+from diator.container.foreign import refuse_foreign
 from diator.container.injection import giving, injected_parameters, without_none
 from diator.container.unregistered import refuse_unbuildable
-from diator.exceptions import ConfigurationError, UnresolvableError
+from diator.exceptions import UnresolvableError
 from diator.handler import qualified_name
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ class PunqContainer:
     """
 
     def __init__(self, container: punq.Container) -> None:
-        if not isinstance(container, punq.Container):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
-            msg = f"{container!r} is not a punq.Container"
-            raise ConfigurationError(msg)
+        refuse_foreign(container, punq.Container, "make one with punq.Container()")
         self.container = container
 
     @property

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import rodi
 
+from diator.container.foreign import refuse_foreign
 from diator.container.injection import giving, needed_types
 from diator.container.protocol import Scoped
 from diator.container.unregistered import Unregistered
-from diator.exceptions import ConfigurationError, UnresolvableError
+from diator.exceptions import UnresolvableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -39,9 +40,7 @@ class RodiContainer:
     """
 
     def __init__(self, container: rodi.Container) -> None:
-        if not isinstance(container, rodi.Container):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
-            msg = f"{container!r} is not a rodi.Container"
-            raise ConfigurationError(msg)
+        refuse_foreign(container, rodi.Container, "make one with rodi.Container()")
         self.container = container
         self._unregistered = Unregistered(
             self, "register it with rodi.Container.add_transient({name})"

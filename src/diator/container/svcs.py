@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import svcs
 
+from diator.container.foreign import refuse_foreign
 from diator.container.protocol import Scoped
 from diator.container.unregistered import Unregistered
-from diator.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -41,12 +41,11 @@ class SvcsContainer:
     """
 
     def __init__(self, registry: svcs.Registry) -> None:
-        if not isinstance(registry, svcs.Registry):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
-            msg = (
-                f"{registry!r} is not a svcs.Registry, from which each send makes a "
-                "svcs.Container of its own"
-            )
-            raise ConfigurationError(msg)
+        refuse_foreign(
+            registry,
+            svcs.Registry,
+            "each send makes a svcs.Container of its own from it",
+        )
         self.registry = registry
         self._values: Mapping[Any, Any] = {}
         self._unregistered = Unregistered(

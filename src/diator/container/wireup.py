@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wireup import AsyncContainer
 
+from diator.container.foreign import refuse_foreign
 from diator.container.protocol import Scoped
 from diator.container.unregistered import Unregistered
-from diator.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -41,12 +41,9 @@ class WireupContainer:
     """
 
     def __init__(self, container: AsyncContainer) -> None:
-        if not isinstance(container, AsyncContainer):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
-            msg = (
-                f"{container!r} is not a wireup.AsyncContainer: "
-                "make one with wireup.create_async_container"
-            )
-            raise ConfigurationError(msg)
+        refuse_foreign(
+            container, AsyncContainer, "make one with wireup.create_async_container"
+        )
         self.container = container
         # Nothing public tells what is registered.
         self._registry = container._registry  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
