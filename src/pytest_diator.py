@@ -39,6 +39,6 @@ def pytest_runtest_makereport(
     """Have the report of a failed test show what happened in its harnesses."""
     report = yield
     if report.failed:
-        for harness in item.stash.get(HARNESSES, []):
+        for harness in item.stash.get(HARNESSES, ()):
             report.sections.append(("diator timeline", str(harness.timeline)))
     return report

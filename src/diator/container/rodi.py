@@ -71,7 +71,8 @@ class RodiContainer:
         if not self.knows(dependency):
             return self._unregistered.factory(dependency)
         if self.keeps(dependency):
-            return partial(self.container.resolve, dependency)
+            container: Any = self.container
+            return partial(container.resolve, dependency)
 
         async def build(scope: rodi.ActivationScope) -> T:
             return scope.get(dependency)
@@ -120,12 +121,10 @@ class RodiContainer:
 
 
 def _needs(resolver: Any) -> set[Any]:
-    if isinstance(resolver, rodi.DecoratorResolver):
-        decorator: Any = resolver
-        return needed_types(decorator._decorator_type) | _needs(  # noqa: SLF001  # as above
-            decorator._inner_resolver  # noqa: SLF001  # as above
-        )
-    if isinstance(resolver, rodi.DynamicResolver):
+    inner = getattr(resolver, "_inner_resolver", None)
+    if inner is not None:
+        return needed_types(resolver._decorator_type) | _needs(inner)  # noqa: SLF001  # as above
+    if resolver.__class__ is rodi.DynamicResolver:
         return needed_types(resolver.concrete_type)
     # Functions of rodi's are given no services, and instances are there.
     return set()
@@ -136,12 +135,14 @@ def _rebound(resolver: Any, container: rodi.Container) -> Any:
     rebound = copy(resolver)
     if hasattr(resolver, "services"):
         rebound.services = container
-    if isinstance(resolver, rodi.DecoratorResolver):
-        rebound._inner_resolver = _rebound(resolver._inner_resolver, container)  # noqa: SLF001  # as above
+    # That of a decorator, which rodi has since its version 2.1.
+    inner = getattr(resolver, "_inner_resolver", None)
+    if inner is not None:
+        rebound._inner_resolver = _rebound(inner, container)  # noqa: SLF001  # as above
     return rebound
 
 
-def _resolving(container: rodi.Container, dependency: Any) -> Callable[[], Any]:
+def _resolving(container: Any, dependency: Any) -> Callable[[], Any]:
     # No `partial`, of which rodi would count the parameters that are left.
     return lambda: container.resolve(dependency)
 

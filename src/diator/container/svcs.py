@@ -102,7 +102,8 @@ async def _open(
     registry: svcs.Registry, values: Mapping[Any, Any]
 ) -> AsyncGenerator[Opened]:
     async with svcs.Container(registry) as container:
+        untyped: Any = container
         for dependency, value in values.items():
-            container.register_local_value(dependency, value)
+            untyped.register_local_value(dependency, value)
         # Tasks of one send may ask at the same time, and share what is built once.
         yield container, asyncio.Lock()
