@@ -85,11 +85,13 @@ class WireupContainer:
 
     def needs(self, dependency: type[Any], /) -> set[Any]:
         """Tell from which types a registered one is built."""
-        built = self._registry.get_implementation(dependency, None)
-        factory = self._registry.factories[built].factory
+        registry: Any = self._registry
+        built = registry.get_implementation(dependency, None)
+        # Older releases have the qualifier in the key, also where there is none.
+        known = registry.factories.get(built) or registry.factories[built, None]
         return {
             parameter.klass
-            for parameter in self._registry.dependencies[factory].values()
+            for parameter in registry.dependencies[known.factory].values()
             if not parameter.is_parameter
         }
 
