@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import svcs
 
 from diator.container.foreign import refuse_foreign
+from diator.container.injection import giving
 from diator.container.protocol import Scoped
 from diator.container.unregistered import Unregistered
 
@@ -63,12 +64,14 @@ class SvcsContainer:
 
     def knows(self, dependency: type[Any], /) -> bool:
         """Tell whether a service is registered."""
-        return dependency in self.registry
+        return dependency in self.registry or dependency in self._values
 
     def factory(self, dependency: type[T], /) -> Factory[T] | Scoped:
         """Have a service built by the container of the send."""
         if not self.knows(dependency):
             return self._unregistered.factory(dependency)
+        if dependency in self._values:
+            return giving(self._values, dependency)
         registered = self.registry.get_registered_service_for(dependency)
 
         async def build(opened: Opened) -> T:

@@ -7,14 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from lagom.definitions import PlainInstance, SingletonWrapper
 
-from diator.container.injection import (
-    all_at_once,
-    argument_factories,
-    injected_parameters,
-    needed_types,
-)
+from diator.container.injection import needed_types
 from diator.container.lagom import LagomContainer
-from diator.container.protocol import Scoped
+from diator.container.unregistered import Unregistered
 from diator.exceptions import UnresolvableError
 from diator.handler import qualified_name
 
@@ -24,7 +19,7 @@ if TYPE_CHECKING:
 
     from lagom.interfaces import SpecialDepDefinition
 
-    from diator.container.protocol import Container, Factory
+    from diator.container.protocol import Container, Factory, Scoped
 
 
 def overriding(
@@ -105,9 +100,9 @@ class OverridingContainer:
     """
     Stands before a container of any adapter.
 
-    What is registered is built by that container, by its own way to override types if
-    its adapter has one. What is not registered is built here, where it leads to an
-    overridden type, as the adapter would build it.
+    Everything is built by that container, by its own way to override types if its
+    adapter has one. If not, what is not registered and leads to an overridden type is
+    built here, from its annotations, as adapters do.
 
     Args:
         container: Builds all else.
@@ -120,6 +115,8 @@ class OverridingContainer:
         self.values = values
         overriding: Any = getattr(container, "overriding", None)
         self._container: Container = overriding(values) if overriding else container
+        self._sees_all = overriding is not None
+        self._unregistered = Unregistered(self, "override {name}, or register it")
 
     @property
     def has_scopes(self) -> bool:
@@ -132,7 +129,7 @@ class OverridingContainer:
             return
         self.refuse_unseen(dependency)
         if self._is_built_here(dependency):
-            injected_parameters(dependency, self.check, self.knows, given=0)
+            self._unregistered.check(dependency)
         else:
             self._container.check(dependency)
 
@@ -145,16 +142,9 @@ class OverridingContainer:
         if dependency in self.values:
             return lambda: self.values[dependency]
         self.refuse_unseen(dependency)
-        if not self._is_built_here(dependency):
-            return self._container.factory(dependency)
-        arguments = all_at_once(argument_factories(dependency, self, given=0))
-        if not isinstance(arguments, Scoped):
-            return lambda: dependency(**arguments())
-
-        async def build(resources: Any) -> Any:
-            return dependency(**await arguments.build(resources))
-
-        return Scoped(build)
+        if self._is_built_here(dependency):
+            return self._unregistered.factory(dependency)
+        return self._container.factory(dependency)
 
     def scope(self) -> AbstractAsyncContextManager[Any]:
         """Make a scope of the container behind."""
@@ -187,9 +177,9 @@ class OverridingContainer:
             self.refuse_unseen(needed, seen=seen)
 
     def _is_built_here(self, dependency: Any) -> bool:
-        return not self._original.knows(dependency) and any(
-            each in self.values for each in self._all_needs(dependency)
-        )
+        if self._sees_all or self._original.knows(dependency):
+            return False
+        return any(each in self.values for each in self._all_needs(dependency))
 
     def _keeps(self, dependency: Any) -> bool:
         if not self._original.knows(dependency):

@@ -9,6 +9,7 @@ import punq
 import pytest
 import rodi
 import svcs
+import wireup
 from dependency_injector import providers
 
 from diator import Command, DomainEvent, Mediator, RequestHandler
@@ -17,7 +18,9 @@ from diator.container.dishka import DishkaContainer
 from diator.container.punq import PunqContainer
 from diator.container.rodi import RodiContainer
 from diator.container.svcs import SvcsContainer
+from diator.container.wireup import WireupContainer
 from diator.exceptions import UnresolvableError
+from diator.middlewares.base import Handle
 from diator.testing.container import overriding
 from diator.testing.harness import Harness
 
@@ -277,6 +280,50 @@ class TestWhatLasts:
 
             with pytest.raises(UnresolvableError, match="override Board first"):
                 Harness(mediator).override(Sign, fake())
+
+
+class Marking:
+    """A middleware that needs what is overridden, and what lasts."""
+
+    def __init__(self, sign: Sign, session: Session) -> None:
+        self.sign = sign
+
+    async def __call__(self, request: object, handle: Handle) -> str:
+        return f"{self.sign.text} {await handle(request)}"
+
+
+async def say_hello(_request: Command[str]) -> str:
+    return "hello"
+
+
+class TestUnregistered:
+    """Classes that nobody registered, and that need what is overridden."""
+
+    async def test_built(self):
+        """They are built as without overrides, and so last as long."""
+        container = wireup.create_async_container(
+            injectables=[wireup.injectable(Session), wireup.injectable(Sign)]
+        )
+        mediator = Mediator(container=WireupContainer(container))
+        mediator.handles(Ask)(say_hello)
+        mediator.handles(Nest)(say_hello)
+        mediator.use(Marking)
+        harness = Harness(mediator)
+        harness.override(Sign, fake())
+
+        harness.mediator.check()
+        assert await mediator.send(Ask()) == "real hello"
+        assert await harness.send(Ask()) == "fake hello"
+
+    async def test_refused(self):
+        """Where the container would not build them, neither does the harness."""
+        mediator = Mediator(container=of_dishka(dishka.Scope.APP))
+        mediator.bind(Ask, AskHandler)
+        harness = Harness(mediator)
+        harness.override(Hall, Hall(fake(), Session()))
+
+        with pytest.raises(UnresolvableError, match="AskHandler"):
+            await harness.send(Ask())
 
 
 class TestSvcs:
