@@ -255,6 +255,19 @@ class TestWhatLasts:
         assert await mediator.send(Ask()) == "real"
         assert await harness.send(Ask()) == "fake"
 
+    async def test_mediator(self):
+        """What would send past the harness is refused, not used."""
+        by_type = {}
+        mediator = Mediator(container=DependencyInjectorContainer(by_type))
+        by_type[Mediator] = providers.Object(mediator)
+        by_type[Notifier] = providers.Factory(Notifier, by_type[Mediator])
+        mediator.handles(Nest)(notify)
+        harness = Harness(mediator)
+        harness.stub(Ask, "stubbed")
+
+        with pytest.raises(UnresolvableError, match="Notifier needs Mediator"):
+            await harness.send(Nest())
+
     def test_event_handlers(self):
         """Those who handle events are looked at, too."""
         mediator = Mediator(container=of_punq())
@@ -294,6 +307,17 @@ class Marking:
 
 async def say_hello(_request: Command[str]) -> str:
     return "hello"
+
+
+class Notifier:
+    """Sends on behalf of others."""
+
+    def __init__(self, mediator: Mediator) -> None:
+        self.mediator = mediator
+
+
+async def notify(_request: Nest, notifier: Notifier) -> str:
+    return await notifier.mediator.send(Ask())
 
 
 class TestUnregistered:
