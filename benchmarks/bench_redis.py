@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import resource
 import shutil
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -339,8 +339,7 @@ def at_the_same_time(publish: Publish, number: int) -> Publish:
 
 async def check_same_messages(client: Any, by_hand: Publish, diator: Publish) -> None:
     """Assert that a subscriber gets the same of both."""
-    async with client.pubsub(ignore_subscribe_messages=True) as subscriber:
-        await subscriber.psubscribe("*")
+    async with subscribed(client) as subscriber:
         await by_hand(MESSAGES)
         expected = await received(client, subscriber)
         await diator(MESSAGES)
@@ -351,10 +350,20 @@ async def check_number_of_messages(
     client: Any, send: Send, request: object, number: int
 ) -> None:
     """Assert how many messages a subscriber gets."""
-    async with client.pubsub(ignore_subscribe_messages=True) as subscriber:
-        await subscriber.psubscribe("*")
+    async with subscribed(client) as subscriber:
         await send(request)
         assert len(await received(client, subscriber)) == number
+
+
+@asynccontextmanager
+async def subscribed(client: Any) -> AsyncGenerator[Any]:
+    """Hear everything that is published from now on."""
+    async with client.pubsub() as subscriber:
+        await subscriber.psubscribe("*")
+        # Not before Redis says so does it send anything.
+        confirmation = await subscriber.get_message(timeout=10)
+        assert confirmation["type"] == "psubscribe"
+        yield subscriber
 
 
 async def received(client: Any, subscriber: Any) -> list[tuple[bytes, bytes]]:

@@ -56,7 +56,7 @@ def configure() -> InMemorySpanExporter:
 def make_mediator(broker: RedisStreamsBroker) -> Mediator:
     mediator = Mediator(message_broker=TracedBroker(broker, system="redis"))
     mediator.use(OpenTelemetryMiddleware())
-    mediator.event_emitter.use(OpenTelemetryMiddleware())
+    mediator.event_emitter.use(OpenTelemetryMiddleware(system="redis"))
     mediator.event_emitter.registry.add(UserJoined, name="user.joined.v1", topic=TOPIC)
     return mediator
 

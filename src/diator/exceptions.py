@@ -33,7 +33,25 @@ class HandlerNotFoundError(DiatorError, LookupError):
 
 
 class UnresolvableError(DiatorError, LookupError):
-    """A dependency that the container cannot build."""
+    """
+    A dependency that the container cannot build.
+
+    Args:
+        problems: Why, one for each parameter that cannot be supplied, here or further
+            inside.
+
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(*problems)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why it cannot be built, each with the way to its parameter."""
+        return self.args
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
 
 
 class NoSendError(DiatorError, RuntimeError):

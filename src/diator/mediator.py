@@ -376,28 +376,25 @@ class Mediator:
 
         These are requests without a handler: those that a handler sends, and those
         declared at the top level of a module that declares a bound one, unless the
-        module has messages in the registry, by which it is shared with other programs.
-        Then what the container cannot build or inject; middlewares that cannot work
-        where they are; and outbound events without a message broker, or past an outbox.
-        Sources of handlers are read for it. Nothing is built.
+        module has messages in the registry, by which it is shared with other programs;
+        `diator check` names those. Then what the container cannot build or inject, each
+        parameter on its own; middlewares that cannot work where they are; and outbound
+        events without a message broker, or past an outbox. Sources of handlers are read
+        for it. Nothing is built.
 
         Raises:
             WiringError: Something was found; it has all of it.
 
         """
-        from diator.wiring import (  # noqa: PLC0415  # only who checks reads sources
-            wiring_errors,
+        from diator.wiring.checking import (  # noqa: PLC0415  # only who checks reads sources
+            findings,
         )
+        from diator.wiring.parts import Parts  # noqa: PLC0415  # as above
 
-        errors = wiring_errors(
-            request_map=self.request_map,
-            request_chain=self.middleware_chain,
-            container=self._container,
-            event_emitter=self.event_emitter,
-        )
-        if errors:
+        found = findings(Parts(self))
+        if found:
             msg = "the mediator is not wired completely"
-            raise WiringError(msg, errors)
+            raise WiringError(msg, [finding.error for finding in found])
 
     async def __aenter__(self) -> Self:
         """

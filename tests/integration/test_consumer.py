@@ -166,7 +166,7 @@ class Warehouse:
                 insert(effects).values(what=f"{event.customer}:{event.number}")
             )
             if self.fails(event):
-                raise ConnectionError
+                raise OSError
 
         @self.mediator.handles(Ship)
         async def ship(request: Ship, session: AsyncSession) -> None:
@@ -274,4 +274,4 @@ async def test_failures(client: Redis, tmp_path: Path):
             per_customer[customer].append(int(number))
         assert all(numbers == sorted(numbers) for numbers in per_customer.values())
         dead = await letters.list()
-        assert all("ConnectionError" in letter.cause for letter in dead)
+        assert all("OSError" in letter.cause for letter in dead)

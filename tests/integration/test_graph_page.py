@@ -38,6 +38,7 @@ ARGUMENTS = [
 
 PLACE_ORDER = "#request/tests.unit.description.shop%3APlaceOrder"
 ORDER_PLACED = "#event/tests.unit.description.shop%3AOrderPlaced"
+BEGIN = "#request/tests.integration.test_graph_page%3ABegin"
 VIEWS = {"overview": "", "request": PLACE_ORDER, "event": ORDER_PLACED}
 
 HOSTILE = "</script><script>document.title = 'taken'</script>\"'&amp;<b>\u2028"
@@ -76,6 +77,18 @@ async def begin(command: Begin, price: float) -> None:
 async def again(event: Again) -> None:
     collect(Again())
     collect(Lost())
+
+
+async def lose(event: Lost) -> None: ...
+
+
+async def act(command: Command) -> None: ...
+
+
+class Unbuildable:
+    def __init__(self, number: int) -> None: ...
+
+    async def __call__(self, message: Any, handle: Any) -> Any: ...
 
 
 def make_troubled() -> Mediator:
@@ -255,6 +268,66 @@ class TestChoosing:
         expect(later.last.locator(".handler")).to_contain_text("without source")
         expect(later.last.locator(".handler")).to_contain_text("unknown")
 
+    def test_errors(self, open_tab):
+        """What checking finds stands at the top, and leads to what it is about."""
+        tab = open_tab(make_troubled())
+        tab.open()
+
+        errors = tab.main.get_by_role("region", name="wiring errors")
+        expect(errors.get_by_role("heading")).to_have_text("3 wiring errors")
+        expect(errors.get_by_role("listitem")).to_contain_text(
+            ["has no handler: bind", "begin cannot be called: its ", "Lost is for"]
+        )
+        begin = tab.list.get_by_role("link", name="Begin")
+        expect(begin).to_have_text("Begincommand 1 error")
+        expect(tab.list.get_by_role("link", name="Again")).to_have_text("Againdomain")
+        expect(tab.main.locator(".list li", has_text="begin")).to_contain_text(
+            "1 error"
+        )
+
+        errors.get_by_role("link", name="Begin").click()
+
+        expect(tab.title).to_have_text("Begin command")
+        errors = tab.main.get_by_role("region", name="1 wiring error")
+        expect(errors.get_by_role("listitem")).to_contain_text("'price'")
+        tab.list.get_by_role("link", name="Again").click()
+        expect(errors).to_have_count(0)
+        tab.search.fill("cannot be called")
+        assert tab.choices() == ["Begin"]
+
+    def test_error_about_many(self, open_tab):
+        """An error about many messages leads to the first of them."""
+        mediator = Mediator()
+        mediator.use(Unbuildable)
+        for number in range(10):
+            mediator.handles(type(f"Do{number}", (Command,), {}))(act)
+        tab = open_tab(mediator)
+
+        tab.open()
+
+        errors = tab.main.get_by_role("region", name="wiring error")
+        unbuildable = errors.get_by_role("listitem").filter(has_text="Unbuildable")
+        expect(unbuildable.get_by_role("link")).to_have_count(8)
+        expect(unbuildable).to_contain_text("Do7, 2 more")
+
+    def test_sound(self, tab):
+        """Where nothing is wrong, nothing is said of errors."""
+        expect(tab.main.get_by_text("error")).to_have_count(0)
+
+    def test_in_memory(self, open_tab):
+        """What the broker in memory takes is not said to leave."""
+        mediator = Mediator()
+        mediator.handles(Lost)(lose)
+        tab = open_tab(mediator)
+        tab.open()
+        expect(tab.main.get_by_text("message broker, in this process")).to_be_visible()
+
+        tab.list.get_by_role("link", name="Lost").click()
+
+        expect(tab.main.locator(".leaves")).to_contain_text(
+            "stays in this process, by InMemoryMessageBrokeras Lost on the topic"
+        )
+
     def test_back(self, tab):
         """What is chosen is in the address, so that Back and bookmarks work."""
         tab.list.get_by_role("link", name="PlaceOrder").click()
@@ -337,6 +410,26 @@ class TestSearching:
 
 class TestShowing:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
+    @pytest.mark.parametrize("choice", ["", BEGIN])
+    def test_accessible_errors(self, open_tab, scheme, choice):
+        """No rule of accessibility is broken where something is wrong, either."""
+        tab = open_tab(make_troubled(), color_scheme=scheme)
+        tab.open(choice)
+        expect(tab.main.get_by_role("region")).to_have_count(1)
+
+        results = Axe().run(tab.page)
+
+        assert results.violations_count == 0, results.generate_report()
+
+    def test_narrow_errors(self, open_tab):
+        """On a small screen errors are not cut off."""
+        tab = open_tab(make_troubled(), viewport={"width": 320, "height": 640})
+
+        tab.open()
+
+        assert tab.page.evaluate("document.documentElement.scrollWidth") == 320
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
     @pytest.mark.parametrize("view", VIEWS)
     def test_accessible(self, open_tab, scheme, view):
         """No rule of accessibility is broken, by the colours of either theme."""
@@ -414,7 +507,7 @@ class TestShowing:
         tab = open_tab(mediator)
         tab.open()
 
-        tab.list.get_by_role("link").click()
+        tab.list.get_by_role("link", name="taken").click()
 
         expect(tab.title).to_contain_text("</script><script>document.title")
         expect(tab.main.locator(".lead")).to_contain_text("<img src=x onerror=")

@@ -141,6 +141,7 @@ class TestWire:
         assert set(await redis_client.keys()) == {
             *(b"shop:orders:0", b"shop:orders:1", b"shop:orders:2"),
             b"shop:other",
+            *(b"shop:orders:partitions", b"shop:other:partitions"),
         }
         lengths = [await redis_client.xlen(f"shop:orders:{each}") for each in range(3)]
         assert sum(lengths) == 60
@@ -338,7 +339,7 @@ class TestPublishing:
             passwords=["+secret"],
             keys=["diator:*"],
             categories=["+@stream"],
-            commands=["+info", "+multi", "+exec", "+exists", "+eval"],
+            commands=["+info", "+multi", "+exec", "+exists", "+eval", "+get", "+set"],
             reset=True,
         )
         user = redis_url.replace("redis://", "redis://streams:secret@")
@@ -428,7 +429,7 @@ class TestDurability:
             enabled=True,
             passwords=["+secret"],
             keys=["diator:*"],
-            commands=["+xadd"],
+            commands=["+xadd", "+get", "+set"],
             reset=True,
         )
         hasty = redis_url.replace("redis://", "redis://hasty:secret@")
@@ -720,6 +721,59 @@ class TestRefusalInTheMiddle:
         assert all("may have been sent" in str(each) for each in outcomes)
 
 
+@pytest.mark.parametrize("ours", [{}, {EVENTS: 4}])
+class TestOtherNumbersOfPartitions:
+    """Programs that were told different numbers would not find all messages."""
+
+    @pytest.fixture
+    async def theirs(self, redis_url, redis_client):
+        async with open_broker(redis_url, partitions={EVENTS: 8}) as broker:
+            assert await broker.publish(make_messages(8)) == [None] * 8
+            yield broker
+
+    @pytest.fixture
+    async def broker(self, redis_url, theirs, ours):
+        async with open_broker(redis_url, partitions=ours) as broker:
+            yield broker
+
+    async def test_publishing(self, broker, redis_client):
+        """Who comes with another number cannot publish, as in an outage."""
+        keys = await redis_client.keys()
+
+        [error] = await broker.publish([make_message()])
+
+        assert isinstance(error, ConnectionError)
+        assert "nothing was written: 'events' has partitions=8 in other" in str(error)
+        assert await redis_client.keys() == keys
+
+    async def test_everything_else(self, broker, theirs):
+        """Nor can it read, look, tidy up or replay."""
+        async with theirs.subscribe([EVENTS], group="g") as subscription:
+            [delivery] = await receive(subscription, 1)
+            await subscription.dead_letter(delivery, "bad")
+        letters = broker.dead_letters(EVENTS, "g")
+        ids = [letter.letter_id for letter in await letters.list()]
+
+        for attempt in (
+            broker.subscribe([EVENTS], group="g").__aenter__(),
+            broker.lag(EVENTS, "g"),
+            broker.trim(EVENTS),
+            letters.replay(ids),
+        ):
+            with pytest.raises(ConfigurationError, match="delete diator:events:part"):
+                await attempt
+
+        assert len(await letters.list()) == len(ids) == 1
+
+    async def test_after_a_change(self, broker, theirs, redis_client):
+        """When the note was deleted, the next one who comes decides."""
+        await redis_client.delete("diator:events:partitions")
+
+        assert await broker.publish([make_message()]) == [None]
+        with pytest.raises(ConfigurationError, match="8 in this one"):
+            await theirs.lag(EVENTS, "g")
+
+
 class TestLag:
     async def test_lag(self, redis_url, redis_client, partitions):
         """What waits and what is pending are told, before there is a group, too."""
@@ -991,7 +1045,7 @@ class TestLoss:
             with caplog.at_level(logging.WARNING, "diator"):
                 if command == "xgroup":
                     for stream in await redis_client.keys("diator:events*"):
-                        if b":owner:" not in stream:
+                        if await redis_client.type(stream) == b"stream":
                             await redis_client.xgroup_destroy(stream, "g")
                 elif command == "del":
                     streams = await redis_client.keys("diator:events*")

@@ -119,5 +119,7 @@ class TestInvocation:
 
         listening.mediator.handles(Do)(handle)
 
-        with pytest.raises(UnresolvableError, match="'something' has no annotation"):
+        with pytest.raises(
+            UnresolvableError, match="'something': it has no annotation"
+        ):
             await listening.mediator.send(Do())

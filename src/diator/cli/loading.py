@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diator.exceptions import ConfigurationError, DiatorError
+from diator.handler import qualified_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterable
@@ -97,12 +98,14 @@ async def opened(
 
     """
     if not _has(found, methods) and callable(found):
+        _check_parameters(found, wanted)
         found = found()
         if inspect.isawaitable(found):
             found = await found
     if _has(found, methods):
         yield found
-    elif hasattr(found, "__aenter__"):
+    # To enter a service would be to run it.
+    elif hasattr(found, "__aenter__") and command_of(found) is None:
         async with found as entered:
             yield _checked(entered, methods, wanted)
     else:
@@ -117,11 +120,35 @@ def check_command(service: Any, command: str) -> None:
         ConfigurationError: It is the service of another command.
 
     """
-    for of_type in type(service).__mro__:
-        right = SERVICES.get((of_type.__module__, of_type.__qualname__), command)
-        if right != command:
-            msg = f"this is a {of_type.__name__}: use `diator {right}`"
-            raise ConfigurationError(msg)
+    right = command_of(service)
+    if right not in (None, command):
+        msg = f"this is a {type(service).__name__}: use `diator {right}`"
+        raise ConfigurationError(msg)
+
+
+def command_of(found: Any) -> str | None:
+    """Give the command for one of diator's services, None for other things."""
+    for of_type in type(found).__mro__:
+        command = SERVICES.get((of_type.__module__, of_type.__qualname__))
+        if command is not None:
+            return command
+    return None
+
+
+def _check_parameters(function: Any, wanted: str) -> None:
+    """Refuse what cannot be called without arguments, which nobody gives."""
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        name = qualified_name(function)
+        msg = (
+            f"{name} is called without arguments, and is {error}: name {wanted}, or "
+            "a function without parameters that makes it"
+        )
+        raise ConfigurationError(msg) from error
+    except ValueError:
+        # Some of what is written in C does not tell.
+        return
 
 
 def _has(found: Any, methods: tuple[str, ...]) -> bool:
@@ -141,8 +168,11 @@ def _checked(found: Any, methods: tuple[str, ...], wanted: str) -> Any:
     if _has(found, methods):
         return found
     missing = ", ".join(_missing(found, methods)).replace("|", " or ")
+    # Not by its repr, which may be long, or have secrets in it.
+    kind = type(found).__name__
+    told = "None" if found is None else f"an object of the type {kind}"
     msg = (
-        f"{found!r} is not what this command is for: it has no {missing}; name "
+        f"{told} is not what this command is for: it has no {missing}; name "
         f"{wanted}, a function that makes it, or one that returns an async context "
         "manager"
     )

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -17,19 +18,19 @@ from rich.console import Console
 
 from diator.cli.contracts import contract
 from diator.cli.letters import drop, replay, show_list, show_one
-from diator.cli.loading import check_command, load, opened
+from diator.cli.loading import check_command, command_of, load, opened
 from diator.cli.service import SignalledError, read_health, serve
 from diator.cli.wiring import check, describe, explain, graph
-from diator.exceptions import DiatorError
+from diator.exceptions import ConfigurationError, DiatorError
 from diator.logger import get_logger
 
 FAILED = 1
 SIGNALLED = 128  # what shells add to the number of a signal
 DOING = {"relay": "relaying", "consume": "consuming"}
+WANTED = {"relay": "the Relay", "consume": "the Consumer"}
 
 console = Console()
 app = typer.Typer(
-    help="Look at a mediator, run relays and consumers, look after dead letters.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -71,8 +72,27 @@ LogLevel = Annotated[
         callback=_log_level, help="Log from this level on, unless the application logs."
     ),
 ]
+
+
+def _print_version(is_asked: bool) -> None:  # noqa: FBT001  # as typer calls it
+    if is_asked:
+        print(f"diator {metadata.version('diator')}")  # noqa: T201  # for people and scripts
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+]
 Letters = Annotated[list[str] | None, typer.Argument(metavar="ID")]
 All = Annotated[bool, typer.Option("--all", help="All of them, instead of some ids.")]
+
+
+@app.callback()
+def diator(*, version: Version = False) -> None:
+    """Look at a mediator, run relays and consumers, look after dead letters."""
 
 
 @app.command()
@@ -124,6 +144,9 @@ def outbox_status(target: Target) -> None:
     """Print what waits in an outbox, as JSON."""
 
     async def show(found: Any) -> None:
+        if command_of(found) == "consume":
+            msg = "a Consumer has no outbox: name the Outbox, or the Relay"
+            raise ConfigurationError(msg)
         if hasattr(found, "status"):
             status = asdict(await found.status())
         else:
@@ -207,7 +230,8 @@ def _run_service(
     found = load_or_fail(target)
 
     async def run() -> None:
-        async with opened(found, "run", "stop", "health") as service:
+        wanted = WANTED[command]
+        async with opened(found, "run", "stop", "health", wanted=wanted) as service:
             check_command(service, command)
             fields: dict[str, Any] = {"target": target}
             # What a consumer has, and a relay has not.

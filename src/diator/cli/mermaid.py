@@ -128,7 +128,12 @@ class _Flowchart:
     def _draw_request(self, request: Request) -> None:
         name = _escaped(request.name)
         handler = request.handler
-        told = "handled elsewhere" if handler is None else _escaped(handler.name)
+        if handler is not None:
+            told = _escaped(handler.name)
+        elif self._description.findings_about(request):
+            told = "no handler"
+        else:
+            told = "handled elsewhere"
         self._node(self._of_request(request), f'(["{name}<br/>{told}"])')
 
     def _draw_event(self, event: Event) -> None:
@@ -144,9 +149,13 @@ class _Flowchart:
             self._edge(of_event, "-->", of_handler)
             self._draw_effects(of_handler, handler)
         for delivery in event.delivery:
-            told = "outbox" if delivery == "outbox" else self._description.broker
             node = OUTBOX if delivery == "outbox" else BROKER
-            self._node(node, f'[("{_escaped(told or "")}")]')
+            told = _escaped(self._description.broker or "")
+            if delivery == "outbox":
+                told = "outbox"
+            elif self._description.in_memory:
+                told = f"{told}<br/>in this process"
+            self._node(node, f'[("{told}")]')
             self._edge(of_event, "-->", node)
 
     def _draw_effects(self, node: str, handler: Handler) -> None:

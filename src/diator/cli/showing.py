@@ -43,23 +43,18 @@ def show(console: Console, shown: Iterable[RenderableType]) -> None:
         console.print(part, highlight=False)
 
 
-def overview(description: Description, errors: int) -> Iterator[RenderableType]:
-    """
-    Give all requests and events, a few lines for each.
-
-    Args:
-        description: What the mediator is made of.
-        errors: How many things are wrong with it.
-
-    """
+def overview(description: Description) -> Iterator[RenderableType]:
+    """Give all requests and events, a few lines for each."""
     yield Text(
         f"{counted(description.requests, 'request')}, "
         f"{counted(description.events, 'event')}"
     )
     yield Text(f"container: {description.container}")
-    yield Text(f"message broker: {description.broker or 'none'}")
-    if errors:
-        yield Text(f"wiring errors: {errors}, see `diator check`", style=WRONG)
+    broker = description.broker or "none"
+    yield Text(f"message broker: {broker}{told_in_memory(description)}")
+    if description.findings:
+        number = len(description.findings)
+        yield Text(f"wiring errors: {number}, see `diator check`", style=WRONG)
     for told, messages in (
         ("Requests", description.requests),
         ("Events", description.events),
@@ -91,6 +86,8 @@ def explanation(
         yield Text(message.summary)
     for origin, how in _origins(description, message):
         yield _line(f"{how} by ", (origin, NAME))
+    for number, finding in description.findings_about(message):
+        yield Text(f"wiring error {number}: {finding.text}", style=WRONG)
     yield Text()
     if isinstance(message, Request):
         yield from _steps(description, message)
@@ -102,7 +99,7 @@ def _steps(description: Description, request: Request) -> Iterator[RenderableTyp
     steps = Tree(Text("What runs, from the outside in", style=NAME))
     _add_layers(steps, request.middlewares)
     if request.handler is None:
-        steps.add(Text("no handler here: it is handled elsewhere", style=LESS))
+        steps.add(_no_handler(description, request))
         yield steps
         return
     _add_handler(steps, request.handler)
@@ -150,6 +147,8 @@ def _add_brief(tree: Tree, description: Description, message: Request | Event) -
     )
     if message.summary:
         branch.add(Text(message.summary, style=LESS))
+    for number, _ in description.findings_about(message):
+        branch.add(Text(f"wiring error {number}, see `diator check`", style=WRONG))
     through = [each.name for each in _applying(message)]
     if len(through) < len(message.middlewares):
         branch.add(Text(f"through {', '.join(through) or 'no middleware'}"))
@@ -160,9 +159,16 @@ def _add_brief(tree: Tree, description: Description, message: Request | Event) -
         if not description.raisers(message):
             branch.add(Text("no handler is seen to raise it", style=LESS))
     elif message.handler is None:
-        branch.add(Text("no handler here: it is handled elsewhere", style=LESS))
+        branch.add(_no_handler(description, message))
     else:
         _add_handler(branch, message.handler)
+
+
+def _no_handler(description: Description, request: Request) -> Text:
+    # Whether what something is wrong with is handled elsewhere, nobody knows.
+    is_wrong = bool(description.findings_about(request))
+    told = "no handler here" if is_wrong else "no handler here: it is handled elsewhere"
+    return Text(told, style=LESS)
 
 
 def _add_subscriptions(tree: Tree, event: Event) -> None:
@@ -256,8 +262,13 @@ def _deliveries(description: Description, event: Event) -> Iterator[Text]:
     if event.wire.keyed:
         told += ", in order by its key"
     for delivery in event.delivery:
-        by = "the outbox, by a relay" if delivery == "outbox" else description.broker
-        yield _line(f"leaves by {by}, {told}")
+        if delivery == "outbox":
+            way = "leaves by the outbox, by a relay"
+        elif description.in_memory:
+            way = f"stays in this process, by {description.broker}"
+        else:
+            way = f"leaves by {description.broker}"
+        yield _line(f"{way}, {told}")
     if not event.delivery:
         yield Text("cannot leave: there is no message broker", style=WRONG)
 
@@ -295,6 +306,11 @@ def told_place(place: Place) -> str:
 
 def _short(message_id: str) -> str:
     return message_id.partition(":")[2].rpartition(".")[2]
+
+
+def told_in_memory(description: Description) -> str:
+    """Give what to add to the name of the broker, if nothing leaves by it."""
+    return ", in this process" if description.in_memory else ""
 
 
 def counted(things: Sequence[object], noun: str) -> str:

@@ -19,7 +19,7 @@ from diator.cli.page import page
 from diator.cli.showing import counted, explanation, overview, show
 from diator.description.describing import describe as describe_mediator
 from diator.description.model import Description, Event, Request
-from diator.exceptions import ConfigurationError, WiringError
+from diator.exceptions import ConfigurationError
 
 WRONG = 1
 """What `check` ends with where something is wrong with the wiring."""
@@ -30,8 +30,8 @@ Target = Annotated[
     str,
     typer.Argument(
         metavar="MODULE:ATTRIBUTE",
-        help="The Mediator, a function that makes it, or one that returns an async "
-        "context manager which opens it.",
+        help="The Mediator (or a Consumer, which has one), a function that makes it, "
+        "or one that returns an async context manager which opens it.",
     ),
 ]
 
@@ -45,28 +45,36 @@ def describe(
 ) -> None:
     """Show every request and event, who handles it, and what comes of it."""
     with failing_clearly():
-        description, errors = asyncio.run(_looked_at(target))
+        description = asyncio.run(_looked_at(target))
     if as_json:
         print(json.dumps(asdict(description), indent=2))  # noqa: T201  # for machines
         return
-    show(Console(), overview(description, len(errors)))
+    show(Console(), overview(description))
 
 
 def check(target: Target) -> None:
     """Look for everything in the wiring that would fail later; fails if there is."""
     with failing_clearly():
-        description, errors = asyncio.run(_looked_at(target))
-    for number, error in enumerate(errors, 1):
+        description = asyncio.run(_looked_at(target))
+    for number, finding in enumerate(description.findings, 1):
         # Not by rich, which would fold what a log or an editor looks for.
-        print(f"{number}. {error}")  # noqa: T201  # for people and machines alike
+        print(f"{number}. {finding.text}")  # noqa: T201  # for people and machines alike
     messages = (
         f"{counted(description.requests, 'request')}, "
         f"{counted(description.events, 'event')}"
     )
-    if errors:
-        print(f"{counted(errors, 'wiring error')} in {messages}")  # noqa: T201  # as above
+    if description.findings:
+        told = f"{counted(description.findings, 'wiring error')} in {messages}"
+    else:
+        told = f"{target} is wired completely: {messages}"
+    print(told)  # noqa: T201  # as above
+    if description.not_judged:
+        names = ", ".join(each.partition(":")[2] for each in description.not_judged)
+        print(  # noqa: T201  # as above
+            f"not judged, because their module has messages of other programs: {names}"
+        )
+    if description.findings:
         sys.exit(WRONG)
-    print(f"{target} is wired completely: {messages}")  # noqa: T201  # as above
 
 
 def explain(
@@ -77,7 +85,7 @@ def explain(
 ) -> None:
     """Show what a request goes through, why, and what comes of it."""
     with failing_clearly():
-        description, _ = asyncio.run(_looked_at(target))
+        description = asyncio.run(_looked_at(target))
         messages: list[Request | Event] = [*description.requests, *description.events]
         found = _named(message, messages)
     show(Console(), explanation(description, found))
@@ -103,9 +111,15 @@ def graph(
         if html is not None and request is not None:
             msg = "--request is for the flowchart: the page has all requests to choose"
             raise ConfigurationError(msg)
-        description, _ = asyncio.run(_looked_at(target))
+        description = asyncio.run(_looked_at(target))
         if html is not None:
             _write(html, page(description))
+            wrong = counted(description.findings, "wiring error")
+            print(  # noqa: T201  # beside the output, as it is about it
+                f"diator: {html} is written"
+                f"{f', and shows {wrong}' if description.findings else ''}",
+                file=sys.stderr,
+            )
             return
         only = None if request is None else _named(request, description.requests)
     lines = flowchart(description, only)
@@ -127,18 +141,14 @@ def _write(file: Path, text: str) -> None:
         raise ConfigurationError(msg) from error
 
 
-async def _looked_at(target: str) -> tuple[Description, Sequence[Exception]]:
-    wanted = "the Mediator"
+async def _looked_at(target: str) -> Description:
+    wanted = "the Mediator (or a Consumer, which has one)"
     members = ("check", "request_map", "event_emitter", "middleware_chain")
     found: Any = load(target)
-    async with opened(found, *members, wanted=wanted) as mediator:
-        try:
-            mediator.check()
-        except WiringError as error:
-            errors: Sequence[Exception] = error.exceptions
-        else:
-            errors = ()
-        return describe_mediator(mediator), errors
+    async with opened(found, "request_map|mediator", wanted=wanted) as given:
+        has_one = getattr(given, "mediator", given)
+        async with opened(has_one, *members, wanted=wanted) as mediator:
+            return describe_mediator(mediator)
 
 
 def _named(name: str, messages: Sequence[M]) -> M:

@@ -72,8 +72,10 @@ class Consumer:
         max_attempts: How often a message is tried at most, counting deliveries after
             crashes, so that one that kills the process ends as a dead letter, too. So
             that what was handled with it does not, what comes for the third time is
-            handled alone. 10, with the usual backoff, last about 40 seconds: a restart
-            of a database.
+            handled alone. 10, with the usual backoff, last about 40 seconds. What fails
+            because something is out of reach (a `ConnectionError`, or SQLAlchemy's
+            `OperationalError` or `InterfaceError`) does not count as long as no other
+            message is handled in between: a database may be away for hours.
         backoff: How long to wait between attempts.
         is_transient: Tells errors that may pass from those that will not. It is asked
             for everything that an attempt has failed by, and one lasting error is
@@ -156,6 +158,11 @@ class Consumer:
         self._counters = Counters()
         self._consumption: Consumption | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def mediator(self) -> Mediator:
+        """Handles the messages."""
+        return self._mediator
 
     @property
     def group(self) -> str:

@@ -13,7 +13,7 @@ from diator.consumer.failures import described
 from diator.consumer.held import Held
 from diator.consumer.lanes import Lanes
 from diator.consumer.outages import Outages
-from diator.consumer.retry import is_worthwhile
+from diator.consumer.retry import is_outage, is_worthwhile
 from diator.consumer.settling import Settling
 from diator.consumer.telling import tell_message
 from diator.exceptions import UnknownMessageError
@@ -239,13 +239,18 @@ class Consumption:
         if failure is None:
             return
         await self._forget_cancellation(held)
-        if not self._may_succeed(failure, held.attempt):
+        counts = not self._is_outage(held, failure)
+        is_last = counts and held.attempt >= self._settings.max_attempts
+        if is_last or not is_worthwhile(failure, self._settings.is_transient):
             await self._dead_letter(held, described(failure), failure)
             return
         self._counters.retried += 1
         self._log("warning", "message failed", held, failure)
-        pause = self._settings.backoff.delay(held.attempt)
-        held.attempt += 1
+        pause = self._settings.backoff.delay(held.attempt + held.outages)
+        if counts:
+            held.attempt += 1
+        else:
+            held.outages += 1
         held.pause = self._loop.call_later(pause, self._resume, held)
         if self._alone is held:
             self._alone = None
@@ -293,11 +298,14 @@ class Consumption:
                 if self._is_giving_up:
                     raise
 
-    def _may_succeed(self, failure: BaseException, attempt: int) -> bool:
-        settings = self._settings
-        return attempt < settings.max_attempts and is_worthwhile(
-            failure, settings.is_transient
-        )
+    def _is_outage(self, held: Held, failure: BaseException) -> bool:
+        """
+        Tell whether a message has failed by what all others fail by as well.
+
+        As soon as others are handled in between, it may be its own fault.
+        """
+        before, held.handled = held.handled, self._counters.handled
+        return before in (None, held.handled) and is_outage(failure)
 
     # --- Settling ---
 

@@ -21,6 +21,8 @@ class Held:
         delivery: The message.
         lane: What others have in common with it that have to wait for it.
         attempt: Which attempt to handle it is the next, or is being made.
+        outages: How many attempts did not count, for something was out of reach.
+        handled: How many messages had been handled when it last failed, None before.
         task: What handles it, in the attempt that is being made or was the last.
         is_begun: Whether it was handled here already, or is being so.
         pause: What ends its waiting for the next attempt, None while it does not wait.
@@ -31,9 +33,11 @@ class Held:
     __slots__ = (
         "attempt",
         "delivery",
+        "handled",
         "is_begun",
         "is_decided",
         "lane",
+        "outages",
         "pause",
         "task",
     )
@@ -44,6 +48,8 @@ class Held:
         if delivery.key is not None:
             self.lane = delivery.topic, delivery.key
         self.attempt = delivery.attempt
+        self.outages = 0
+        self.handled: int | None = None
         self.task: asyncio.Task[None] | None = None
         self.pause: asyncio.TimerHandle | None = None
         self.is_begun = False

@@ -8,6 +8,12 @@ from diator.consumer.failures import causes
 from diator.consumer.telling import tell
 from diator.exceptions import DecodingError, DiatorError, UnknownMessageError
 
+OUT_OF_REACH = {
+    ("sqlalchemy.exc", "OperationalError"),
+    ("sqlalchemy.exc", "InterfaceError"),
+}
+"""The errors by which SQLAlchemy tells that a database does not answer."""
+
 
 def is_transient(error: Exception) -> bool:
     """
@@ -32,6 +38,23 @@ def is_worthwhile(
 
     """
     return all(_may_pass(cause, is_transient) for cause in causes(failure))
+
+
+def is_outage(failure: BaseException) -> bool:
+    """
+    Tell whether a failure says that something is out of reach, such as a database.
+
+    Whether it is the message's fault all the same, nobody can tell by it alone.
+    """
+    return any(map(_is_out_of_reach, causes(failure)))
+
+
+def _is_out_of_reach(cause: BaseException) -> bool:
+    # SQLAlchemy's are known by their names, for it need not be installed.
+    return isinstance(cause, ConnectionError) or any(
+        (of_type.__module__, of_type.__name__) in OUT_OF_REACH
+        for of_type in type(cause).__mro__
+    )
 
 
 def _may_pass(cause: BaseException, is_transient: Callable[[Exception], bool]) -> bool:

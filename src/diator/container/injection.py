@@ -38,12 +38,13 @@ def injected_parameters(
         given: How many arguments there are already.
 
     Raises:
-        UnresolvableError: A parameter that needs to be supplied cannot be built.
+        UnresolvableError: Parameters that need to be supplied cannot be built; it
+            names all of them.
 
     """
-    name = qualified_name(function)
     names = _names_known_to(function)
     injected: dict[str, type[Any]] = {}
+    errors: dict[str, Exception] = {}
     for parameter in list(inspect.signature(function).parameters.values())[given:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
@@ -51,23 +52,47 @@ def injected_parameters(
         try:
             hint = _hint(parameter, names)
         except UnresolvableError as error:
-            if has_default:
-                continue
-            msg = f"{name} cannot be called: {error}"
-            raise UnresolvableError(msg) from error
-        if not knows(hint):
-            optional = without_none(hint)
-            if optional is not None and knows(optional):
-                hint = optional
-            elif has_default:
-                continue
+            if not has_default:
+                errors[parameter.name] = error
+            continue
+        registered = registered_type(hint, knows)
+        if registered is None and has_default:
+            continue
+        hint = registered or hint
         try:
             check(hint)
         except (TypeError, UnresolvableError) as error:
-            msg = f"{name} cannot be called: its parameter {parameter.name!r}: {error}"
-            raise UnresolvableError(msg) from error
-        injected[parameter.name] = hint
+            errors[parameter.name] = error
+        else:
+            injected[parameter.name] = hint
+    if errors:
+        done = "built" if inspect.isclass(function) else "called"
+        what = f"{qualified_name(function)} cannot be {done}"
+        raise unsupplied(what, errors)
     return injected
+
+
+def unsupplied(what: str, errors: Mapping[str, Exception]) -> UnresolvableError:
+    """
+    Make the error of what has parameters that cannot be supplied.
+
+    Args:
+        what: What cannot be done without them.
+        errors: Why each cannot be supplied, by the names of the parameters.
+
+    """
+    error = UnresolvableError(
+        *(
+            f"{what}: its parameter {name!r}: {problem}"
+            for name, found in errors.items()
+            for problem in (
+                found.problems if isinstance(found, UnresolvableError) else [str(found)]
+            )
+        )
+    )
+    # One is enough to follow: the messages tell of all.
+    error.__cause__ = next(iter(errors.values()))
+    return error
 
 
 def needed_types(function: Callable[..., Any], *, given: int = 0) -> set[Any]:
@@ -80,6 +105,14 @@ def needed_types(function: Callable[..., Any], *, given: int = 0) -> set[Any]:
         # Only who knows the function otherwise can call it.
         return set()
     return {without_none(hint) or hint for hint in parameters.values()}
+
+
+def registered_type(hint: Any, knows: Callable[[Any], bool]) -> Any:
+    """Give the type that is registered, which for `T | None` may be `T`, or None."""
+    if knows(hint):
+        return hint
+    optional = without_none(hint)
+    return optional if optional is not None and knows(optional) else None
 
 
 def without_none(hint: Any) -> Any:
@@ -157,12 +190,11 @@ def _names_known_to(function: Any) -> dict[str, Any]:
 
 
 def _hint(parameter: inspect.Parameter, names: dict[str, Any]) -> type[Any]:
-    told = f"its parameter {parameter.name!r}"
     if parameter.annotation is parameter.empty:
-        msg = f"{told} has no annotation to tell its type by"
+        msg = "it has no annotation to tell its type by"
         raise UnresolvableError(msg)
     if parameter.kind is parameter.POSITIONAL_ONLY:
-        msg = f"{told} is positional-only, and arguments are passed by name"
+        msg = "it is positional-only, and arguments are passed by name"
         raise UnresolvableError(msg)
     # This one alone: all else may have names in it that only type checkers know.
     annotations = {"it": parameter.annotation}
@@ -171,6 +203,5 @@ def _hint(parameter: inspect.Parameter, names: dict[str, Any]) -> type[Any]:
             type("Holder", (), {"__annotations__": annotations}), names
         )["it"]
     except (NameError, TypeError) as error:
-        msg = f"{told}: {error}"
-        raise UnresolvableError(msg) from error
+        raise UnresolvableError(str(error)) from error
     return hint

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_origin, get_type_hints
 import punq
 
 from diator.container.foreign import refuse_foreign
-from diator.container.injection import giving, injected_parameters, without_none
+from diator.container.injection import giving, injected_parameters, registered_type
 from diator.container.unregistered import refuse_unbuildable
 from diator.exceptions import UnresolvableError
 from diator.handler import qualified_name
@@ -94,11 +94,11 @@ class PunqContainer:
         """Give a container that gives `T` also to parameters for `T | None`."""
         container = self.container
         for hint in set(get_type_hints(dependency.__init__).values()):
-            optional = without_none(hint)
-            if optional is not None and not self.knows(hint) and self.knows(optional):
+            registered = registered_type(hint, self.knows)
+            if registered not in (None, hint):
                 if container is self.container:
                     container = container.child()
-                container.register(hint, _resolving(self.container, optional))
+                container.register(hint, _resolving(self.container, registered))
         return container
 
     def _registrations(self, dependency: Any) -> list[Any]:

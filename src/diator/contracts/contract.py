@@ -65,8 +65,7 @@ class Contract:
     ) -> None:
         self._entries = dict(registry)
         if not self._entries:
-            msg = "the registry has no messages: add them with registry.add(...)"
-            raise ConfigurationError(msg)
+            raise ConfigurationError(_nothing_in(registry))
         for received in receives:
             if received not in self._entries:
                 msg = (
@@ -198,6 +197,21 @@ class Contract:
             headers |= {f"{PREFIX}{name}": each for name, each in attributes.items()}
             required = [f"{PREFIX}{name}" for name in REQUIRED]
         return _object(headers, required=required)
+
+
+def _nothing_in(registry: MessageRegistry) -> str:
+    leaving = [qualified_name(each) for each in registry.unregistered()]
+    if leaving:
+        return (
+            f"the registry has no messages, though {', '.join(sorted(leaving))} left "
+            "under the names of their classes: before anything is published, add each "
+            "type with registry.add(<type>, name=...)"
+        )
+    return (
+        "the registry has no messages: add each event and command that goes to other "
+        "programs or comes from them, with registry.add(<type>, name=...), to the "
+        "registry of the mediator (mediator.event_emitter.registry)"
+    )
 
 
 def _attributes(entry: Entry) -> dict[str, Schema]:

@@ -11,22 +11,24 @@ from diator.description.model import (
     Description,
     Event,
     Field,
+    Finding,
     Handler,
     Request,
     Subscription,
     Wire,
 )
 from diator.description.naming import identity, summary_of, type_text
-from diator.description.needs import annotation_of, hints_of, implementation, needs_of
-from diator.description.reading import Reader
-from diator.description.source import Sources
+from diator.description.needs import annotation_of, hints_of, needs_of
 from diator.events.event import DomainEvent, ECSTEvent, NotificationEvent
 from diator.events.event import Event as AnyEvent
 from diator.events.sinks import message_type as type_on_wire
 from diator.handler import module_of, qualified_name
-from diator.middlewares.order import takes_outbound
+from diator.middlewares.applying import takes_outbound
 from diator.requests.request import Command, Query, StreamRequest
 from diator.requests.request import Request as AnyRequest
+from diator.wiring.checking import findings
+from diator.wiring.handlers import not_judged
+from diator.wiring.parts import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,8 +36,10 @@ if TYPE_CHECKING:
     from diator.container.protocol import Container
     from diator.description.model import Delivery, EventKind, Layer, RequestKind
     from diator.events.event_emitter import EventEmitter
+    from diator.events.message_brokers.protocol import MessageBroker
     from diator.mediator import Mediator
     from diator.middlewares.base import MiddlewareChain
+    from diator.wiring.finding import Finding as Found
 
 REQUEST_KINDS: dict[type, RequestKind] = {
     Command: "command",
@@ -72,11 +76,11 @@ class _Describing:
     def __init__(self, mediator: Mediator) -> None:
         self._mediator = mediator
         self._emitter = mediator.event_emitter
-        self._sources = Sources()
-        self._reader = Reader(
-            self._sources,
-            lambda wanted: implementation(mediator.container, wanted)[0],
-        )
+        parts = Parts(mediator)
+        self._sources = parts.sources
+        self._reader = parts.reader
+        self._found = findings(parts)
+        self._not_judged = not_judged(parts)
         self._handlers: dict[Any, Handler] = {}
 
     def description(self) -> Description:
@@ -86,8 +90,11 @@ class _Describing:
         return Description(
             container=qualified_name(self._mediator.container),
             broker=None if broker is None else qualified_name(broker),
+            in_memory=_is_in_memory(broker),
             requests=tuple(self._request(each, posted) for each in request_types),
             events=tuple(self._event(each, deliveries) for each in event_types),
+            findings=tuple(_finding(each, event_types) for each in self._found),
+            not_judged=tuple(map(identity, self._not_judged)),
         )
 
     def _types(self) -> tuple[list[type], list[type], set[type]]:
@@ -96,8 +103,11 @@ class _Describing:
         request_types = set(request_map)
         event_types: set[type] = {binding.event_type for binding in event_map}
         posted: set[type] = set()
-        for added, _ in self._emitter.registry:
-            (event_types if type_on_wire(added) else request_types).add(added)
+        # What something is wrong with may be nowhere else.
+        wrong = [each for finding in self._found for each in finding.messages]
+        for known in [*(added for added, _ in self._emitter.registry), *wrong]:
+            is_event = issubclass(known, AnyEvent)
+            (event_types if is_event else request_types).add(known)
         for handler in [
             *map(request_map.get, request_map),
             *(binding.handler for binding in event_map),
@@ -218,6 +228,23 @@ class _Describing:
             keyed=entry.key is not None,
             registered=message_type in dict(registry),
         )
+
+
+def _is_in_memory(broker: MessageBroker | None) -> bool:
+    from diator.events.message_brokers.memory import (  # noqa: PLC0415  # the engine does without
+        InMemoryMessageBroker,
+    )
+
+    return isinstance(broker, InMemoryMessageBroker)
+
+
+def _finding(found: Found, event_types: list[type]) -> Finding:
+    # Handlers and middlewares of an event serve those that are derived from it.
+    derived = [each for each in event_types if issubclass(each, tuple(found.messages))]
+    return Finding(
+        text=str(found.error),
+        messages=tuple(map(identity, dict.fromkeys([*found.messages, *derived]))),
+    )
 
 
 def answer_type(request_type: type, arguments: tuple[Any, ...] = ()) -> Any:

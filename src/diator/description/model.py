@@ -310,6 +310,22 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """
+    Something that is wrong with the wiring, as `Mediator.check` finds it.
+
+    Attributes:
+        text: What it is, and how it is mended.
+        messages: The ids of the requests and events that it is about, which may be
+            none.
+
+    """
+
+    text: str
+    messages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
     """
     Everything that a mediator is made of.
@@ -317,17 +333,33 @@ class Description:
     Attributes:
         container: The class of the container's adapter.
         broker: The class of the message broker; None where there is none.
-        requests: All requests that are bound, in the registry, or sent by a handler,
-            by module and name.
-        events: All events that are bound, in the registry, or raised by a handler, by
-            module and name.
+        in_memory: Whether that is diator's broker in memory, from which nothing leaves
+            this process.
+        requests: All requests that are bound, in the registry, sent by a handler, or
+            lack a handler, by module and name.
+        events: All events that are bound, in the registry, raised by a handler, or
+            cannot leave, by module and name.
+        findings: All that is wrong, in the order of a send.
+        not_judged: The ids of requests without a handler of which it is not known
+            whether they were forgotten: their module is shared with other programs.
 
     """
 
     container: str
     broker: str | None
+    in_memory: bool
     requests: tuple[Request, ...]
     events: tuple[Event, ...]
+    findings: tuple[Finding, ...]
+    not_judged: tuple[str, ...]
+
+    def findings_about(self, message: Request | Event) -> list[tuple[int, Finding]]:
+        """Give what is wrong with a message, with its number among all findings."""
+        return [
+            (number, finding)
+            for number, finding in enumerate(self.findings, 1)
+            if message.id in finding.messages
+        ]
 
     def raisers(self, event: Event) -> list[tuple[Request | Event, Raise]]:
         """Give the messages whose handlers may raise an event, and how."""

@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from diator.container.injection import without_none
+from diator.container.injection import registered_type
 from diator.description.model import Need
 from diator.description.naming import type_text
 from diator.exceptions import UnresolvableError
@@ -72,7 +72,7 @@ def _need(
     needs: tuple[Need, ...] = ()
     built_as, exists = None, False
     building: Building
-    registered = _registered(hint, container)
+    registered = registered_type(hint, container.knows) if _is_resolved(hint) else None
     if registered is not None:
         building = "registered"
         built_as, exists = implementation(container, registered)
@@ -95,16 +95,6 @@ def _need(
         problem=problem,
         needs=needs,
     )
-
-
-def _registered(hint: Any, container: Container) -> Any:
-    """Give the type that the container knows, which for `T | None` may be `T`."""
-    if not _is_resolved(hint):
-        return None
-    if container.knows(hint):
-        return hint
-    optional = without_none(hint)
-    return optional if optional is not None and container.knows(optional) else None
 
 
 def _problem(hint: Any, container: Container) -> str | None:

@@ -175,6 +175,10 @@ class MessageRegistry:
             raise BindingError(msg)
         return entry
 
+    def unregistered(self) -> list[type]:
+        """Give the types that were published without having been added."""
+        return [each for each in self._published if each not in self._entries]
+
     def check(self) -> None:
         """
         Look for older versions that lead to nothing.

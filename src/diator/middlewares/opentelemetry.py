@@ -22,6 +22,8 @@ from diator.messages.trace_context import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import Span, TracerProvider
@@ -61,6 +63,8 @@ class OpenTelemetryMiddleware:
     by.
 
     Args:
+        system: What kind of broker messages are received from, as `messaging.system` of
+            their spans, such as `redis`; not told if left out.
         tracer_provider: Makes the spans; the global one if left out.
         meter_provider: Makes the histogram; the global one if left out.
 
@@ -69,10 +73,19 @@ class OpenTelemetryMiddleware:
     def __init__(
         self,
         *,
+        system: str | None = None,
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> None:
-        self._is_global = tracer_provider is None and meter_provider is None
+        self._system = {} if system is None else {"messaging.system": system}
+        self._is_busy = tracer_provider is not None or meter_provider is not None
+        self._global_tracer_provider = _what_is_set(
+            trace.get_tracer_provider, "_TRACER_PROVIDER"
+        )
+        self._global_meter_provider = _what_is_set(
+            metrics.get_meter_provider, "_METER_PROVIDER"
+        )
+        # These ask the environment, too, which may name providers, once and for all.
         self._tracer = trace.get_tracer("diator", tracer_provider=tracer_provider)
         meter = metrics.get_meter("diator", meter_provider=meter_provider)
         self._duration = meter.create_histogram(
@@ -84,11 +97,14 @@ class OpenTelemetryMiddleware:
 
     def is_idle(self) -> bool:
         """Tell whether nothing was configured that would take spans or durations."""
-        return (
-            self._is_global
-            and _is_of_the_api(trace.get_tracer_provider())
-            and _is_of_the_api(metrics.get_meter_provider())
-        )
+        # A global provider that was set stays for good.
+        if self._is_busy:
+            return False
+        traces, metering = self._global_tracer_provider(), self._global_meter_provider()
+        if traces is None and metering is None:
+            return True
+        self._is_busy = not (_is_of_the_api(traces) and _is_of_the_api(metering))
+        return not self._is_busy
 
     async def __call__(self, message: Any, handle: Handle) -> Any:
         """Have the rest of the chain in a span; its failures pass as they are."""
@@ -144,6 +160,7 @@ class OpenTelemetryMiddleware:
             links=[] if sender is None else [Link(sender)],
             attributes={
                 **attributes,
+                **self._system,
                 "messaging.operation.type": "process",
                 "messaging.message.id": received.message_id,
                 "messaging.consumer.group.name": received.group,
@@ -169,7 +186,18 @@ def _outcome(error: BaseException) -> dict[str, str]:
     return {"diator.outcome": "failed", "error.type": type(error).__qualname__}
 
 
+def _what_is_set(get: Callable[[], Any], name: str) -> Callable[[], Any]:
+    """Have a global provider told quickly, as None while it is not set."""
+    # While nothing is set the API's functions ask the environment each time, and take
+    # longer than several sends. Where the API keeps it is not public: should that be
+    # elsewhere one day, they are asked.
+    kept: dict[str, Any] = getattr(get, "__globals__", {})
+    return (lambda: kept[name]) if name in kept else get
+
+
 def _is_of_the_api(provider: Any) -> bool:
-    """Tell the providers that the API itself has, and which do nothing."""
+    """Tell those that the API itself has, and which do nothing, or none."""
     module = type(provider).__module__
-    return module.startswith(("opentelemetry.trace", "opentelemetry.metrics"))
+    return provider is None or module.startswith(
+        ("opentelemetry.trace", "opentelemetry.metrics")
+    )

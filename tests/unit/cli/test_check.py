@@ -85,8 +85,109 @@ mediator.handles(Buy)(buy)
             "3.",
         ]
         assert (
-            result.output.splitlines()[-1] == "3 wiring errors in 1 request, 0 events"
+            result.output.splitlines()[-1] == "3 wiring errors in 2 requests, 0 events"
         )
+
+    def test_not_judged(self, check):
+        """What may have been forgotten, or be handled elsewhere, is told as such."""
+        result = check(
+            """
+class Sold(NotificationEvent): ...
+class Sell(Command): ...
+class Read(Query[int]): ...
+class Pack(Command): ...
+class Return(Command): ...
+
+emitter.registry.add(Sold)
+emitter.registry.add(Return)
+mediator.container[Mediator] = mediator
+
+@mediator.handles(Buy)
+async def buy_it(command: Buy, mediator: Mediator) -> None:
+    await mediator.post(Pack())
+"""
+        )
+
+        assert result.exit_code == 0
+        _, told = result.output.splitlines()
+        assert told == (
+            "not judged, because their module has messages of other programs: "
+            "Sell, Read, Return"
+        )
+
+    def test_not_judged_beside_errors(self, check):
+        """It is told of what is wrong, too, and what is sent is judged."""
+        result = check(
+            """
+class Sell(Command): ...
+class Read(Query[int]): ...
+
+emitter.registry.add(Buy)
+mediator.container[Mediator] = mediator
+
+@mediator.handles(Buy)
+async def buy_it(command: Buy, mediator: Mediator) -> None:
+    await mediator.send(Sell())
+"""
+        )
+
+        assert result.exit_code == 1
+        finding, _, told = result.output.splitlines()
+        assert finding.startswith("1. Sell has no handler")
+        assert told.endswith("of other programs: Read")
+
+    def test_all_parameters(self, check):
+        """Each parameter that cannot be supplied is told, also further inside."""
+        result = check(
+            """
+class Till:
+    def __init__(self, port: Port, limit: int) -> None: ...
+
+class Limit:
+    def __init__(self, number: int, port: Port) -> None: ...
+
+    async def __call__(self, message, handle): ...
+
+@dataclass(frozen=True)
+class Sell(Command): ...
+
+class SellHandler(RequestHandler[Sell, None]):
+    def __init__(self, till: Till, bare, port: Port, other: Buy) -> None: ...
+
+    async def handle(self, request: Sell) -> None: ...
+
+@mediator.handles(Buy)
+async def buy_for(command: Buy, price: float, tax=2, *, port: Port) -> None: ...
+
+def begin_with(session: AsyncSession, port: Port):
+    return session.begin()
+
+mediator.bind(Sell, SellHandler)
+mediator.use(Limit)
+mediator.use(TransactionMiddleware(begin_with))
+"""
+        )
+
+        *findings, summary = result.output.splitlines()
+        assert summary == "10 wiring errors in 2 requests, 0 events"
+        for finding, told in zip(
+            findings,
+            [
+                ("Limit cannot be built: its parameter 'number': ",),
+                ("Limit cannot be built: its parameter 'port': ",),
+                ("buy_for cannot be called: its parameter 'price': ",),
+                ("buy_for cannot be called: its parameter 'port': ",),
+                ("SellHandler", "'till'", "Till cannot be built: its parameter 'port'"),
+                ("SellHandler", "'till'", "Till cannot be built: its parameter 'limit"),
+                ("SellHandler", "its parameter 'bare': it has no annotation"),
+                ("SellHandler", "its parameter 'port': Port is abstract"),
+                ("TransactionMiddleware", "begin_with", "'session'"),
+                ("TransactionMiddleware", "begin_with", "'port'"),
+            ],
+            strict=True,
+        ):
+            for part in told:
+                assert part in finding
 
     @pytest.mark.parametrize("example", examples())
     def test_examples(self, example, monkeypatch, tmp_path):

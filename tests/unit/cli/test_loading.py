@@ -6,8 +6,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from diator import Mediator
 from diator.cli.loading import load, opened
+from diator.consumer.consumer import Consumer
 from diator.exceptions import ConfigurationError
+from tests.unit.consumer.fake_broker import FakeBroker
 
 
 class Runner:
@@ -97,6 +100,37 @@ class TestOpened:
 
         assert steps == ["opened", RUNNER, "closed"]
 
+    async def test_service(self):
+        """A service of diator's is not entered, which would run it."""
+        consumer = Consumer(Mediator(), FakeBroker(), group="mail")
+
+        with pytest.raises(ConfigurationError, match="of the type Consumer is not"):
+            async with opened(consumer, "publish"):
+                pass  # pragma: no cover
+
+        assert not (await consumer.health())["running"]
+
+    async def test_parameters(self):
+        """A function that needs arguments is told which, and not called."""
+
+        def make(runner, /, *, number): ...
+
+        with pytest.raises(
+            ConfigurationError,
+            match=r"make is called without arguments, and .*'runner': name the object",
+        ):
+            await opening(make)
+
+    async def test_no_signature(self):
+        """What does not tell its parameters is called."""
+        with pytest.raises(ConfigurationError, match="of the type dict is not what"):
+            await opening(dict)
+
+    async def test_none(self):
+        """A function that returns nothing is told so."""
+        with pytest.raises(ConfigurationError, match=r"^None is not what this"):
+            await opening(lambda: None)
+
     @pytest.mark.parametrize("found", [7, lambda: 7, None])
     async def test_something_else(self, found):
         """What cannot do what is needed is refused."""
@@ -110,5 +144,7 @@ class TestOpened:
         async def manage():
             yield 7
 
-        with pytest.raises(ConfigurationError, match="7 is not what this command"):
+        with pytest.raises(
+            ConfigurationError, match="object of the type int is not what"
+        ):
             await opening(manage)

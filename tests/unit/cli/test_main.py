@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib import metadata
 
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -242,6 +243,17 @@ class TestDeadLetters:
         assert "name `broker.dead_letters(topic, group)` or `Outbox" in result.stderr
 
 
+class TestVersion:
+    def test_version(self):
+        """The version is printed, without any command."""
+        result = invoke("--version")
+
+        assert (result.exit_code, result.output) == (
+            0,
+            f"diator {metadata.version('diator')}\n",
+        )
+
+
 class TestOutbox:
     def test_status(self):
         """What waits is printed as JSON."""
@@ -265,6 +277,15 @@ class TestOutbox:
 
         assert result.exit_code == 1
         assert "no status or health; name the Outbox or the Relay" in result.stderr
+
+    def test_consumer(self):
+        """A consumer has a health, too, and no outbox."""
+        result = invoke("outbox", "status", f"{HERE}:consumer")
+
+        assert result.exit_code == 1
+        assert (
+            "a Consumer has no outbox: name the Outbox, or the Relay" in result.stderr
+        )
 
     def test_unreachable(self):
         """A database that is away fails, without a traceback."""
@@ -315,6 +336,17 @@ class TestService:
         result = invoke(command, f"{HERE}:{service}")
 
         assert (result.exit_code, result.stderr) == (1, f"diator: {told}\n")
+
+    @pytest.mark.parametrize(
+        "command, wanted", [("consume", "the Consumer"), ("relay", "the Relay")]
+    )
+    def test_no_service(self, command, wanted):
+        """What is no service is told by its type, and what to name instead."""
+        result = invoke(command, f"{HERE}:letters")
+
+        assert result.exit_code == 1
+        assert "of the type FakeLetters is not what this" in result.stderr
+        assert f"name {wanted}, a function" in result.stderr
 
     def test_of_this_command(self):
         """A consumer is run as one."""

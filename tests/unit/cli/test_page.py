@@ -76,13 +76,22 @@ class TestPage:
 
 class TestGraph:
     def test_html(self, tmp_path):
-        """The page is written into a file instead of a flowchart."""
+        """The page is written into a file, and where is said beside the output."""
         file = tmp_path / "wiring.html"
 
         result = graph(SHOP, "--html", file)
 
-        assert (result.exit_code, result.output) == (0, "")
+        assert (result.exit_code, result.stdout) == (0, "")
+        assert result.stderr == f"diator: {file} is written\n"
         assert file.read_bytes().decode() == page(describe(shop.make_mediator()))
+
+    def test_html_of_errors(self, tmp_path):
+        """That the page has something wrong to show is said, too."""
+        file = tmp_path / "wiring.html"
+
+        result = graph("tests.unit.cli.test_wiring:make_broken", "--html", file)
+
+        assert result.stderr == f"diator: {file} is written, and shows 1 wiring error\n"
 
     def test_html_of_one(self, tmp_path):
         """One request is chosen in the page, not before."""

@@ -16,7 +16,9 @@ from diator import Command, DomainEvent, EventEmitter, Mediator, NotificationEve
 from diator.cli.main import app
 from diator.cli.mermaid import flowchart
 from diator.cli.showing import overview, show
+from diator.consumer.consumer import Consumer
 from diator.description.describing import describe
+from tests.unit.consumer.fake_broker import FakeBroker
 from tests.unit.description import shop
 
 HERE = __name__
@@ -97,6 +99,7 @@ class TestDescribe:
             "handled by count  concurrent, bound to DomainEvent  tests/",
             "leaves by FakeBroker, as stock.changed.v1 on the topic stock, in order by",
             "no handler is seen to raise it",
+            "leaves by FakeBroker, as OrderShipped on the topic events",
             "no handler here",
             "no handler here: it is handled elsewhere",
         ):
@@ -115,7 +118,7 @@ class TestDescribe:
         file = StringIO()
         console = Console(file=file, force_terminal=True, no_color=True, width=40)
 
-        show(console, overview(describe(make_shop()), errors=0))
+        show(console, overview(describe(make_shop())))
 
         text = re.sub(r"\x1b\[\d*m|[\s│├─└]+", "", file.getvalue())
         assert "ShelfStock.take,tests/unit/description/shop.py" in text
@@ -125,6 +128,8 @@ class TestDescribe:
         output = invoke("describe", f"{HERE}:make_broken").output
 
         assert "wiring errors: 1, see `diator check`" in output
+        heard = output[output.index("Heard") :]
+        assert "wiring error 1, see `diator check`" in heard
         assert "missing: nothing says how to build int" in output
         assert "cannot leave: there is no message broker" in output
 
@@ -142,7 +147,7 @@ class TestDescribe:
         assert output.splitlines() == [
             "0 requests, 0 events",
             "container: LagomContainer",
-            "message broker: InMemoryMessageBroker",
+            "message broker: InMemoryMessageBroker, in this process",
         ]
 
     def test_json(self):
@@ -213,6 +218,20 @@ class TestExplain:
         assert "posted by OrderPlaced" in lines
         assert lines[-1] == "└── no handler here: it is handled elsewhere"
 
+    def test_wiring_errors(self):
+        """What is wrong with it is told in full."""
+        lines = invoke("explain", f"{HERE}:make_broken", "Heard").output.splitlines()
+
+        assert lines[2].startswith("wiring error 1: hear cannot be called: its param")
+
+    def test_forgotten(self):
+        """What is wrong for want of a handler is not said to be handled elsewhere."""
+        result = invoke("explain", f"{HERE}:make_forgetful", "Forgotten")
+
+        assert "wiring error 1: Forgotten has no handler" in result.output
+        assert "no handler here" in result.output
+        assert "handled elsewhere" not in result.output
+
     def test_event(self):
         """An event can be explained, too."""
         lines = invoke("explain", SHOP, "StockTaken").output.splitlines()
@@ -242,6 +261,22 @@ class TestExplain:
 
         assert result.exit_code == 2
         assert f"may be any of these: {HERE}:Lonely, {HERE}:make_twice" in result.stderr
+
+
+class Forgotten(Command):
+    pass
+
+
+def make_forgetful():
+    async def send_on(command: Lonely, mediator: Mediator) -> None:
+        await mediator.send(Forgotten())
+
+    mediator = Mediator()
+    mediator.container[Mediator] = mediator
+    mediator.handles(Lonely)(send_on)
+    # Its module is shared with others, so that only what is sent is looked at.
+    mediator.event_emitter.registry.add(Left)
+    return mediator
 
 
 def make_within():
@@ -318,6 +353,18 @@ class TestGraph:
 
         assert 'outbox[("outbox")]' in output
 
+    def test_in_memory(self):
+        """What the broker in memory takes is drawn as staying."""
+        output = invoke("graph", "examples.meetings:mediator").output
+
+        assert 'broker[("InMemoryMessageBroker<br/>in this process")]' in output
+
+    def test_forgotten(self):
+        """What is wrong for want of a handler is not drawn as handled elsewhere."""
+        output = invoke("graph", f"{HERE}:make_forgetful").output
+
+        assert '(["Forgotten<br/>no handler"])' in output
+
     def test_same(self):
         """It is the same whenever the wiring is, so that it can be committed."""
         assert invoke("graph", SHOP).output == invoke("graph", SHOP).output
@@ -373,6 +420,10 @@ def make_typed():
     return mediator
 
 
+def make_consumer():
+    return Consumer(make_shop(), FakeBroker(), group="shop")
+
+
 def make_modules():
     mediator = make_shop()
     mediator.handles(Lonely)(leave)
@@ -407,6 +458,22 @@ class TestNotFound:
         assert result.exit_code == 2
         assert result.stderr.startswith("diator: ")
         assert reason in result.stderr
+
+    def test_consumer(self):
+        """Of a consumer, the mediator is looked at."""
+        result = invoke("check", f"{HERE}:make_consumer")
+
+        assert result.output == (
+            f"{HERE}:make_consumer is wired completely: 4 requests, 5 events\n"
+        )
+
+    def test_other_object(self):
+        """What has no mediator is told by its type, and never run."""
+        result = invoke("check", "tests.unit.cli.test_main:relay")
+
+        assert result.exit_code == 2
+        assert "diator: an object of the type Relay is not what this" in result.stderr
+        assert "name the Mediator (or a Consumer, which has one)" in result.stderr
 
     def test_unreachable(self):
         """What cannot be opened says so."""

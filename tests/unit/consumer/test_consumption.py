@@ -80,7 +80,7 @@ class TestRetry:
     async def test_passing_failure(self):
         """What failed is tried again until it has been handled."""
         service = Service()
-        service.on_joined = failing = Failing(FailedError(), ConnectionError())
+        service.on_joined = failing = Failing(FailedError(), OSError())
         service.put(7)
         consumer = await service.consume()
 
@@ -120,6 +120,33 @@ class TestRetry:
         assert service.broker.ids == ["8"]
         health = await consumer.health()
         assert (health["dead_lettered"], health["retried"]) == (1, 2)
+
+    async def test_outage(self):
+        """While nothing can be handled, no attempt counts."""
+        service = Service(max_attempts=3)
+        service.on_joined = failing = Failing(*[ConnectionError()] * 10)
+        service.put(7)
+        await service.consume()
+
+        assert failing.attempts == [1] * 11
+        assert service.handled == [7]
+        assert dead(service) == []
+
+    async def test_out_of_reach_for_one(self):
+        """What cannot reach something while others can is put aside like others."""
+        service = Service(max_attempts=3)
+
+        async def fail(event: UserJoined) -> None:
+            if event.user_id == 7:
+                # Another one, which will be handled.
+                service.put(100)
+                raise ConnectionError
+
+        service.on_joined = fail
+        service.put(7)
+        await service.consume()
+
+        assert [message_id for message_id, _ in dead(service)] == ["7"]
 
     async def test_attempts_in_the_letter(self, caplog: pytest.LogCaptureFixture):
         """The letter has as many attempts as the log."""

@@ -470,16 +470,18 @@ class TestMissing:
 
     @those(lambda setup: not setup.registered)
     async def test_class(self, mediator):
-        """What a handler's class misses is named, with its parameter."""
+        """All that a handler's class misses is named, with its parameters."""
 
         class Lacking(RequestHandler[Ask, Any]):
-            def __init__(self, unknown: Unknown): ...
+            def __init__(self, unknown: Unknown, number: int): ...
 
             async def handle(self, request): ...
 
         mediator.bind(Ask, Lacking)
 
-        assert "'unknown'" in problems(mediator)
+        found = problems(mediator)
+        assert "'unknown'" in found
+        assert "'number'" in found
         with pytest.raises(UnresolvableError, match=r"Lacking.*'unknown'.*Unknown"):
             await mediator.send(Ask())
 

@@ -153,6 +153,19 @@ class TestInjectedParameters:
         ):
             parameters(function)
 
+    def test_several_unresolvable(self):
+        """All that cannot be built are told, each as a problem of its own."""
+
+        def function(unknown: Unknown, clock: Clock, bare, default=1): ...
+
+        with pytest.raises(UnresolvableError) as caught:
+            parameters(function)
+
+        first, second = caught.value.problems
+        assert "function cannot be called: its parameter 'unknown': " in first
+        assert "function cannot be called: its parameter 'bare': " in second
+        assert str(caught.value) == f"{first}\n{second}"
+
     def test_no_annotation(self):
         """So is a parameter whose type is not told."""
 

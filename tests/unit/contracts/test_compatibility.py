@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import functools
 import json
+import operator
 from dataclasses import field, make_dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypedDict
@@ -13,7 +15,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict
+from jsonschema import Draft7Validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model
 
 from diator import Command, NotificationEvent
 from diator.contracts.compatibility import breaking_changes
@@ -78,6 +81,32 @@ class Not(msgspec.Struct, tag=True):
     right: And | Or | Not | None
 
 
+def tagged_structs(**types: Any) -> Any:
+    """Give a union of Structs with a field `y`, told by their tags."""
+    return functools.reduce(
+        operator.or_,
+        [
+            msgspec.defstruct(
+                tag.upper(),
+                [("y", each), ("size", Literal["s", "l"])],
+                tag=tag,
+                tag_field="kind",
+            )
+            for tag, each in types.items()
+        ],
+    )
+
+
+def tagged_models(**types: Any) -> Any:
+    """Give such a union of models."""
+    models = [
+        create_model(tag.upper(), kind=(Literal[tag], ...), y=(each, ...))
+        for tag, each in types.items()
+    ]
+    union: Any = functools.reduce(operator.or_, models)
+    return RootModel[Annotated[union, Field(discriminator="kind")]]
+
+
 Inner = make_dataclass("Inner", [("y", int)])
 WiderInner = make_dataclass("Inner", [("y", int | None)])
 
@@ -114,6 +143,157 @@ WIDER = [
     (dict[str, int], dict[str, Any]),
     (Annotated[datetime, msgspec.Meta(title="when")], str),
     (dict[Annotated[int, msgspec.Meta(title="nr")], int], dict[str, int]),
+]
+
+
+DEFINED = "#/components/schemas/"
+
+TREE = {"type": "object", "properties": {"in": {"$ref": f"{DEFINED}This"}}}
+
+
+def with_schema(schema: Any, **named: Any) -> Any:
+    """Give a document of which the field `x` has a schema that others have written."""
+    document = document_of(make_event(*with_field(int)))
+    schemas = document["components"]["schemas"]
+    schemas["OrderPlaced"]["properties"]["x"] = schema
+    schemas |= named
+    return document
+
+
+def schema_changes(older: Any, newer: Any) -> list[str]:
+    """Give the changes of the field `x` of two such documents that are sent."""
+    return [
+        ": ".join(
+            filter(None, [each.path.removeprefix("payload.x").lstrip("."), each.reason])
+        )
+        for each in breaking_changes(older, newer)
+    ]
+
+
+def fields(**types: str) -> Any:
+    return {name: {"type": each} for name, each in types.items()}
+
+
+def object_of(**types: str) -> Any:
+    return {"type": "object", "properties": fields(**types), "required": [*types]}
+
+
+INTEGER = {"type": "integer"}
+TEXT = {"type": "string"}
+CLOSED = {"additionalProperties": False}
+NOT_COMPARED = ["allOf cannot be compared"]
+
+# Older, newer, and what breaks.
+COMBINED = [
+    (INTEGER, {"allOf": [INTEGER]}, []),
+    ({"allOf": [INTEGER]}, TEXT, ["is string instead of integer"]),
+    (
+        INTEGER,
+        {"allOf": [{"anyOf": [INTEGER, {"type": "null"}]}], "title": "x"},
+        ["may be null, which was not known"],
+    ),
+    (
+        {"allOf": [object_of(a="integer"), object_of(b="integer")]},
+        object_of(a="integer"),
+        ["b: is no longer there, though others rely on it"],
+    ),
+    (
+        object_of(a="integer", b="integer"),
+        {"allOf": [object_of(a="integer"), object_of(b="string")]},
+        ["b: is string instead of integer"],
+    ),
+    (
+        {"allOf": [{**INTEGER, "minimum": 1}, {"minimum": 2}]},
+        {**INTEGER, "minimum": 1},
+        ["may be less: the minimum is not 2 any more"],
+    ),
+    (
+        {**INTEGER, "maximum": 2},
+        {"allOf": [{**INTEGER, "maximum": 3}], "maximum": 2},
+        [],
+    ),
+    (
+        {"anyOf": [INTEGER, {"type": "null"}], "minimum": 2},
+        {"anyOf": [INTEGER, {"type": "null"}], "minimum": 1},
+        ["may be less: the minimum is not 2 any more"] * 2,
+    ),
+    # What does not surely say the same in one schema is the same, or not compared.
+    (INTEGER, {"allOf": [INTEGER, TEXT]}, NOT_COMPARED),
+    (INTEGER, {"allOf": [{"const": 1}, {**INTEGER, "minimum": 2}]}, NOT_COMPARED),
+    (
+        object_of(a="integer"),
+        {"allOf": [{**object_of(a="integer"), **CLOSED}, object_of(b="integer")]},
+        NOT_COMPARED,
+    ),
+    (
+        object_of(a="integer"),
+        {"allOf": [{"patternProperties": {}}, {**object_of(), **CLOSED}]},
+        NOT_COMPARED,
+    ),
+    (
+        {**object_of(a="integer"), **CLOSED},
+        {"allOf": [{**object_of(a="integer"), **CLOSED}, object_of(a="integer")]},
+        [],
+    ),
+    (TEXT, {"enum": ["a"], "minLength": 1}, ["enum cannot be compared"]),
+]
+
+PATTERNS = [
+    (
+        {"patternProperties": {"^a": INTEGER, "^b": TEXT}},
+        {"patternProperties": {"^a": INTEGER, "^b": INTEGER}},
+        ["{^b}: is integer instead of string"],
+    ),
+    # A pattern that nobody knew, among what may have been anything, or something.
+    ({}, {"patternProperties": {"^a": INTEGER}}, []),
+    (
+        {"additionalProperties": TEXT},
+        {"patternProperties": {"^a": INTEGER}},
+        ["{^a}: is integer instead of string"],
+    ),
+    (
+        CLOSED,
+        {"patternProperties": {"^a": INTEGER}, **CLOSED},
+        ["{^a}: is more than is allowed"],
+    ),
+    # One that is known, and what is written otherwise.
+    (
+        {"patternProperties": {"^a": INTEGER}},
+        {"properties": fields(a="string", b="string")},
+        ["a: is string instead of integer"],
+    ),
+    (
+        {"patternProperties": {"^a": INTEGER}, **CLOSED},
+        {"properties": fields(a="integer", b="integer")},
+        ["b: is more than is allowed"],
+    ),
+    (
+        {"patternProperties": {"^a": INTEGER}},
+        {"additionalProperties": TEXT},
+        ["{}: is string instead of integer"],
+    ),
+    (
+        {"patternProperties": {"^a": INTEGER}},
+        {"patternProperties": {"^A": TEXT}},
+        ["{^A}: is string instead of integer"],
+    ),
+    # Names that were known, and may now be among those of a pattern.
+    (
+        {"properties": fields(a="string", b="string", c="string")},
+        {"properties": fields(c="string"), "patternProperties": {"^[ac]": INTEGER}},
+        ["a: is integer instead of string"],
+    ),
+    # Patterns that Python cannot read.
+    (
+        {"patternProperties": {r"\p{L}": INTEGER}, **CLOSED},
+        {"properties": fields(a="string")},
+        ["a: is more than is allowed", "a: is string instead of integer"],
+    ),
+    (
+        {"properties": fields(a="string")},
+        {"patternProperties": {r"\p{L}": INTEGER}},
+        ["a: is integer instead of string"],
+    ),
 ]
 
 
@@ -168,6 +348,45 @@ class TestBreakingChanges:
             f"{NAME}, payload.x.y: may be null, which was not known"
         ]
 
+    @pytest.mark.parametrize("make", [tagged_structs, tagged_models])
+    def test_branches(self, make):
+        """Of several classes, the one that has changed is told by its tag."""
+        of_int = make(a=int, b=int)
+
+        for is_received, reason in (
+            (False, "string instead of integer"),
+            (True, "integer instead of string"),
+        ):
+            assert changes(
+                with_field(of_int),
+                with_field(make(a=int, b=str)),
+                is_received=is_received,
+            ) == [f"{NAME}, payload.x[kind='b'].y: is {reason}"]
+        assert changes(with_field(of_int), with_field(make(a=str, b=int) | None)) == [
+            f"{NAME}, payload.x[kind='a'].y: is string instead of integer",
+            f"{NAME}, payload.x: may be null, which was not known",
+        ]
+
+    @pytest.mark.parametrize("make", [tagged_structs, tagged_models])
+    def test_branch_more(self, make):
+        """So is a class that is new to who reads, and one that is no longer read."""
+        fewer, more = with_field(make(a=int, b=int)), with_field(make(b=int, c=int))
+        told = f"{NAME}, payload.x: may be object with kind={{}}, which was not known"
+
+        assert changes(fewer, more) == [told.format("'c'")]
+        assert changes(fewer, more, is_received=True) == [told.format("'a'")]
+
+    def test_branches_without_tags(self):
+        """Where nothing tells the classes, one that has changed is told as it is."""
+
+        def models(of_type: type) -> Any:
+            one = create_model("One", y=(of_type, ...))
+            return RootModel[one | create_model("Two", y=(int, ...))]
+
+        assert changes(with_field(models(int)), with_field(models(str))) == [
+            f"{NAME}, payload.x: may be object, which was not known"
+        ]
+
     def test_pydantic(self):
         """What models say of themselves is compared, too."""
 
@@ -202,6 +421,10 @@ class TestBreakingChanges:
         assert changes(with_field(Literal["a"]), with_field(Literal["b"])) == [
             f"{NAME}, payload.x: is 'b' instead of 'a'"
         ]
+
+    def test_constants_that_python_takes_as_equal(self):
+        """True is no number, though Python has it as 1."""
+        assert schema_changes(with_schema({"const": 1}), with_schema({"const": True}))
 
     def test_field_more(self):
         """A field more may be sent, but not be asked for, unless it has a default."""
@@ -337,6 +560,108 @@ class TestBreakingChanges:
         [change] = breaking_changes(plain, negated)
         assert change.reason == "not cannot be compared"
 
+    def test_what_leads_elsewhere(self):
+        """What only seems to be the same, as it leads to something else, is not."""
+        not_this = {"not": {"type": "array", "items": {"$ref": f"{DEFINED}This"}}}
+        older = with_schema(not_this, This=TREE)
+
+        assert schema_changes(older, older) == []
+        assert schema_changes(older, with_schema(not_this, This={"const": 2})) == [
+            "not cannot be compared"
+        ]
+
+    @pytest.mark.parametrize("older,newer,reasons", COMBINED, ids=str)
+    def test_combined(self, older, newer, reasons):
+        """Schemas that are valid at once are compared as the one that they make."""
+        assert schema_changes(with_schema(older), with_schema(older)) == []
+        assert schema_changes(with_schema(newer), with_schema(newer)) == []
+        assert schema_changes(with_schema(older), with_schema(newer)) == reasons
+
+    def test_combined_recursive_types(self):
+        """So are types that contain themselves."""
+        both = {"allOf": [{"$ref": f"{DEFINED}One"}, {"$ref": f"{DEFINED}Two"}]}
+
+        def tree(of_type: str) -> Any:
+            return {
+                name: {
+                    "type": "object",
+                    "properties": {
+                        "n": {"type": of_type},
+                        "in": {"$ref": DEFINED + name},
+                    },
+                }
+                for name in ("One", "Two")
+            }
+
+        older = with_schema(both, **tree("integer"))
+
+        assert schema_changes(older, older) == []
+        assert schema_changes(older, with_schema(both, **tree("string"))) == [
+            "n: is string instead of integer"
+        ]
+
+    @pytest.mark.parametrize("older,newer,reasons", PATTERNS, ids=str)
+    def test_patterns_of_names(self, older, newer, reasons):
+        """Fields whose names have a pattern are compared with all that they may be."""
+        older, newer = (
+            with_schema({"type": "object", **each}) for each in (older, newer)
+        )
+
+        assert schema_changes(older, older) == []
+        assert schema_changes(newer, newer) == []
+        assert schema_changes(older, newer) == reasons
+
+    def test_patterns_of_pydantic(self):
+        """Those are the dicts of models whose keys have a pattern."""
+
+        def model(of_type: Any, pattern: str = "^a") -> Any:
+            key = Annotated[str, Field(pattern=pattern)]
+            return create_model("Model", numbers=(dict[key, of_type], ...))
+
+        older = with_field(model(int))
+
+        assert changes(older, with_field(model(str))) == [
+            f"{NAME}, payload.x.numbers.{{^a}}: is string instead of integer"
+        ]
+        assert changes(older, with_field(model(str, "^b"))) == [
+            f"{NAME}, payload.x.numbers.{{^b}}: is string instead of integer"
+        ]
+
+    def test_tuples_of_any_length(self):
+        """What follows in a tuple after its first items is compared, too."""
+        older, newer = (
+            with_schema(
+                {
+                    "type": "array",
+                    "items": [{"type": "integer"}],
+                    "additionalItems": {"type": each},
+                }
+            )
+            for each in ("integer", "string")
+        )
+
+        assert schema_changes(older, newer) == ["[]: is string instead of integer"]
+
+    def test_annotations(self):
+        """What is told to people alone breaks nothing."""
+        model = with_schema({"type": "integer"})
+        told = {"deprecated": True, "readOnly": True, "writeOnly": True}
+        annotated = with_schema({"type": "integer", **told})
+
+        assert schema_changes(model, annotated) == []
+        assert schema_changes(annotated, model) == []
+
+    def test_no_value(self):
+        """What allows no value at all takes none, and gives none."""
+        plain = document_of(make_event(*with_field(list[int])))
+        never = json.loads(json.dumps(plain))
+        schemas = never["components"]["schemas"]
+        schemas["OrderPlaced"]["properties"]["x"]["items"] = False
+
+        assert breaking_changes(plain, never) == []
+        [change] = breaking_changes(never, plain)
+        assert change.reason == "may be integer, which was not known"
+
     def test_nothing_more_allowed(self):
         """What refuses unknown fields gets none."""
 
@@ -398,7 +723,67 @@ TYPES = st.recursive(LEAVES, larger, max_leaves=3)
 FIELDS = st.dictionaries(st.sampled_from("xy"), TYPES, max_size=2)
 
 
+SIMPLE = st.sampled_from(
+    [
+        INTEGER,
+        TEXT,
+        {"type": "number"},
+        {"type": "null"},
+        {**INTEGER, "minimum": 1},
+        {**TEXT, "minLength": 2},
+        {"const": 1},
+        {"enum": ["a", 1]},
+    ]
+)
+
+
+def composed(parts: Any) -> Any:
+    pairs = st.lists(parts, min_size=2, max_size=2)
+    names = st.dictionaries(st.sampled_from(["a", "ab", "b"]), parts, max_size=2)
+    patterns = st.dictionaries(st.sampled_from(["^a", "b$"]), parts, max_size=2)
+    return st.one_of(
+        pairs.map(lambda pair: {"allOf": pair}),
+        pairs.map(lambda pair: {"anyOf": pair}),
+        st.builds(
+            lambda properties, patterns, others, is_required: {
+                "type": "object",
+                "properties": properties,
+                "patternProperties": patterns,
+                # Those who write have no other fields than they say.
+                "additionalProperties": others,
+                "required": [name for name in properties if is_required],
+            },
+            names,
+            patterns,
+            st.booleans() | parts,
+            st.booleans(),
+        ),
+    )
+
+
+SCHEMAS = st.recursive(SIMPLE, composed, max_leaves=5)
+PLAIN_VALUES = st.sampled_from([0, 1, 2.5, "a", "aa", None])
+VALUES = PLAIN_VALUES | st.dictionaries(
+    st.sampled_from(["a", "ab", "b", "c"]), PLAIN_VALUES, max_size=3
+)
+
+
 class TestSoundness:
+    @given(older=SCHEMAS, newer=SCHEMAS, values=st.lists(VALUES, max_size=20))
+    def test_schemas(self, older, newer, values):
+        """Unless a change is told of, what is valid by the newer is by the older."""
+        if not breaking_changes(with_schema(older), with_schema(newer)):
+            written, read = Draft7Validator(newer), Draft7Validator(older)
+            for value in values:
+                assert read.is_valid(value) or not written.is_valid(value)
+
+    @given(schema=SCHEMAS)
+    def test_same_schema(self, schema):
+        """No schema breaks itself, however it is composed."""
+        document = with_schema(schema)
+
+        assert breaking_changes(document, json.loads(json.dumps(document))) == []
+
     @given(older=FIELDS, newer=FIELDS, data=st.data())
     def test_reading(self, older, newer, data):
         """Unless a change is told of, older programs read what newer ones send."""

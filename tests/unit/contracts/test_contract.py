@@ -14,7 +14,7 @@ from attrs import frozen
 from jsonschema import Draft202012Validator, ValidationError
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from diator import Command, ECSTEvent, NotificationEvent
+from diator import Command, ECSTEvent, Mediator, NotificationEvent
 from diator.contracts.contract import Contract
 from diator.events.message_brokers.encoding import encode
 from diator.events.message_brokers.memory import InMemoryMessageBroker
@@ -287,8 +287,21 @@ class TestAsyncapi:
 class TestContract:
     def test_nothing(self):
         """A contract of no messages is none."""
-        with pytest.raises(ConfigurationError, match=r"registry\.add"):
+        with pytest.raises(
+            ConfigurationError, match=r"add each event and command .*registry\.add"
+        ):
             Contract(MessageRegistry(), title="Shop", version="1")
+
+    async def test_nothing_but_what_leaves(self):
+        """What has left without being in the registry is named, to be added."""
+        mediator = Mediator(message_broker=InMemoryMessageBroker())
+        await mediator.event_emitter.emit(CustomerChanged(name="Ann"))
+        await mediator.post(Cancel(1))
+
+        with pytest.raises(
+            ConfigurationError, match=r"Cancel, \S*CustomerChanged left .*registry\.add"
+        ):
+            Contract(mediator.event_emitter.registry, title="Shop", version="1")
 
     def test_unknown_received(self):
         """What is received has to be in the registry."""

@@ -9,11 +9,12 @@ from unittest.mock import Mock
 import pytest
 import rodi
 
-from diator import Command, Mediator, RequestHandler
+from diator import Command, DomainEvent, Mediator, RequestHandler
 from diator.container.rodi import RodiContainer
 from diator.description.describing import describe
 from diator.description.model import Description, Event, Field, Request, Wire
 from diator.description.source import Sources
+from tests.unit.consumer.fake_broker import FakeBroker
 from tests.unit.description import shop
 
 HERE = "tests.unit.description.shop"
@@ -307,7 +308,72 @@ class TestOddities:
         assert describe(mediator).requests[0].middlewares[-1].roles == ()
 
 
+async def act(command: shop.SendInvoice, number: int) -> None: ...
+
+
+async def observe(event: DomainEvent, number: int) -> None: ...
+
+
+class TestFindings:
+    def test_sound(self, described):
+        """Where nothing is wrong, there is nothing to tell."""
+        assert described.findings == ()
+        assert described.not_judged == ()
+
+    def test_about(self):
+        """What is wrong is told with the messages that it is about, and its number."""
+        mediator = shop.make_mediator()
+        mediator.handles(shop.SendInvoice)(act)
+        mediator.event_emitter.event_map.bind(DomainEvent, observe)
+
+        described = describe(mediator)
+
+        invoice = request(described, "SendInvoice")
+        [(number, finding)] = described.findings_about(invoice)
+        assert described.findings[number - 1] is finding
+        assert finding.text.startswith("act cannot be called: its parameter 'number'")
+        assert finding.messages == (invoice.id,)
+        assert described.findings_about(request(described, "ReadOrders")) == []
+
+    def test_derived(self):
+        """What is wrong with a handler of a base is wrong with all derived events."""
+        mediator = shop.make_mediator()
+        mediator.event_emitter.event_map.bind(DomainEvent, observe)
+
+        described = describe(mediator)
+
+        for name in ("DomainEvent", "OrderPlaced", "StockTaken"):
+            assert described.findings_about(event(described, name))
+        assert not described.findings_about(event(described, "OrderShipped"))
+
+    def test_without_handler(self):
+        """A request that is missed is told, though it is bound nowhere."""
+        mediator = Mediator()
+        mediator.handles(shop.ReadOrders)(shop.read_orders)
+
+        described = describe(mediator)
+
+        assert "PlaceOrder" in [each.name for each in described.requests]
+        assert described.findings_about(request(described, "PlaceOrder"))
+
+    def test_not_judged(self):
+        """So is a request of which nobody knows whether it was forgotten."""
+        mediator = Mediator()
+        mediator.handles(shop.ReadOrders)(shop.read_orders)
+        mediator.event_emitter.registry.add(shop.StockChanged)
+
+        described = describe(mediator)
+
+        assert described.findings == ()
+        assert f"{HERE}:PlaceOrder" in described.not_judged
+
+
 class TestDescription:
+    @pytest.mark.parametrize("broker, stays", [(None, True), (FakeBroker(), False)])
+    def test_in_memory(self, broker, stays):
+        """It is told whether the broker keeps everything in this process."""
+        assert describe(Mediator(message_broker=broker)).in_memory is stays
+
     def test_mediator(self, described):
         """The container and the broker are told."""
         assert (described.container, described.broker) == (

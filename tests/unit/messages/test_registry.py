@@ -231,3 +231,14 @@ class TestEntries:
         assert message_type is UserJoined
         assert entry is registry.entry(UserJoined)
         assert (entry.message_type, entry.topic) == ("notification_event", "users")
+
+    def test_unregistered(self):
+        """What was published without having been added is known, and nothing else."""
+        registry = MessageRegistry()
+        registry.add(UserJoined)
+        assert registry.unregistered() == []
+
+        for event in (UserJoined(user_id=1), StockChanged(amount=1)):
+            make_message(registry, event)
+
+        assert registry.unregistered() == [StockChanged]

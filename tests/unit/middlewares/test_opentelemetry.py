@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -14,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from diator import (
     Command,
@@ -31,6 +34,10 @@ from diator.messages import trace_context
 from diator.messages.headers import sending_headers
 from diator.messages.trace_context import origin_of
 from diator.middlewares.opentelemetry import OpenTelemetryMiddleware
+from diator.middlewares.outbox import OutboxMiddleware
+from diator.middlewares.transaction import TransactionMiddleware
+from diator.outbox.outbox import Outbox
+from diator.outbox.relay import Relay
 
 
 @dataclass(frozen=True)
@@ -69,10 +76,13 @@ class Spans:
     def names(self):
         return [span.name for span in self.exporter.get_finished_spans()]
 
-    def __getitem__(self, name):
-        [span] = [
+    def all(self, name):
+        return [
             each for each in self.exporter.get_finished_spans() if each.name == name
         ]
+
+    def __getitem__(self, name):
+        [span] = self.all(name)
         return span
 
     def parent(self, name):
@@ -104,6 +114,7 @@ def reader():
 @pytest.fixture
 def middleware(spans, reader):
     return OpenTelemetryMiddleware(
+        system="memory",
         tracer_provider=spans.provider,
         meter_provider=MeterProvider(metric_readers=[reader]),
     )
@@ -403,11 +414,14 @@ class TestBrokers:
         assert span.attributes["messaging.consumer.group.name"] == "mails"
         assert span.attributes["diator.attempt"] == 1
         assert span.attributes["messaging.message.id"]
+        assert span.attributes["messaging.system"] == "memory"
 
-    async def test_received_without_a_trace(self, spans, broker, middleware):
-        """A message that tells of no span begins a trace."""
+    async def test_received_without_a_trace(self, spans, broker):
+        """A message that tells of no span begins a trace, with what is known."""
         receiver = Mediator()
-        receiver.event_emitter.use(middleware)
+        receiver.event_emitter.use(
+            OpenTelemetryMiddleware(tracer_provider=spans.provider)
+        )
         receiver.event_emitter.registry.add(Joined, name="user.joined.v1")
         handled = asyncio.Event()
 
@@ -423,6 +437,7 @@ class TestBrokers:
 
         assert spans["process Joined"].parent is None
         assert spans["process Joined"].links == ()
+        assert "messaging.system" not in spans["process Joined"].attributes
 
     async def test_state_of_the_trace(self, mediator, broker, spans):
         """What tracing systems tell each other goes along, too."""
@@ -439,6 +454,99 @@ class TestBrokers:
         )
 
 
+class Programs:
+    """
+    A program with an outbox, its relay, and another program that consumes.
+
+    Args:
+        engine: Has the tables of the outbox.
+        middleware: Traces both programs.
+        broker: What is between them.
+        provider: Traces the relay.
+
+    """
+
+    def __init__(self, engine, middleware, broker, provider):
+        self.sender = Mediator()
+        self.sender.container.scoped(AsyncSession, async_sessionmaker(engine))
+        registry = self.sender.event_emitter.registry
+        registry.add(Joined, name="user.joined.v1")
+        outbox = Outbox(engine, registry)
+        self.sender.use(middleware)
+        self.sender.use(TransactionMiddleware(begin))
+        self.sender.use(OutboxMiddleware(outbox))
+        self.sender.event_emitter.use(middleware)
+        self.sender.handles(Join)(self.join)
+        traced = TracedBroker(broker, system="memory", tracer_provider=provider)
+        self.relay = Relay(outbox, traced)
+        receiver = Mediator()
+        receiver.event_emitter.use(middleware)
+        receiver.event_emitter.registry.add(Joined, name="user.joined.v1")
+        receiver.handles(Joined)(self.handle)
+        self.consumer = Consumer(receiver, broker, group="mails")
+        self.handled = asyncio.Semaphore(0)
+
+    async def join(self, command: Join) -> None:
+        collect(Joined())
+
+    async def handle(self, event: Joined) -> None:
+        self.handled.release()
+
+    async def deliver(self, count):
+        """Have events delivered that wait in the outbox."""
+        async with asyncio.timeout(30), self.consumer, self.relay:
+            for _ in range(count):
+                await self.handled.acquire()
+
+
+def begin(session: AsyncSession):
+    return session.begin()
+
+
+class TestOutbox:
+    @pytest.fixture
+    def programs(self, engine, middleware, broker, spans):
+        return Programs(engine, middleware, broker, spans.provider)
+
+    async def test_one_trace(self, programs, spans):
+        """A request, its event in the outbox, relay and consumer are one trace."""
+        tracer = trace.get_tracer("test", tracer_provider=spans.provider)
+        with tracer.start_as_current_span("POST"):
+            await programs.sender.send(Join())
+        assert spans.names() == ["send Join", "POST"]
+        await programs.deliver(1)
+
+        assert spans.parent("send Join") == "POST"
+        assert spans.parent("publish events") == "send Join"
+        assert spans.parent("process Joined") == "send Join"
+        for name in ("publish events", "process Joined"):
+            [link] = spans[name].links
+            assert link.context.span_id == spans["send Join"].context.span_id
+        assert len(spans.trace_ids()) == 1
+
+    async def test_several_traces(self, programs, spans):
+        """What is relayed in one batch goes on in the trace that each came from."""
+        for _ in range(2):
+            await programs.sender.send(Join())
+        await programs.deliver(2)
+
+        publishing = spans["publish events"]
+        sending, processing = (
+            {each.context.trace_id: each for each in spans.all(name)}
+            for name in ("send Join", "process Joined")
+        )
+        assert len(sending) == 2
+        assert publishing.parent is None
+        assert {link.context.span_id for link in publishing.links} == {
+            each.context.span_id for each in sending.values()
+        }
+        assert processing.keys() == sending.keys()
+        for trace_id, span in processing.items():
+            assert span.parent.span_id == sending[trace_id].context.span_id
+            [link] = span.links
+            assert link.context.span_id == sending[trace_id].context.span_id
+
+
 class TestIsIdle:
     def test_nothing_configured(self):
         """Where an application does not use OpenTelemetry, there is nothing to do."""
@@ -448,14 +556,48 @@ class TestIsIdle:
         """Providers of its own are used, whatever the global ones are."""
         assert not middleware.is_idle()
 
+    @pytest.mark.parametrize("name", ["tracer", "meter"])
+    def test_configured_later(self, name):
+        """One of both is enough, set when there was nothing yet, and stays."""
+        # A process can set them once.
+        run = subprocess.run(
+            [sys.executable, "-c", CONFIGURED_LATER, name],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert (run.stdout, run.stderr) == ("True True False False\n", "")
+
     @pytest.mark.parametrize(
         "name", ["trace.get_tracer_provider", "metrics.get_meter_provider"]
     )
-    def test_configured(self, name, monkeypatch, spans):
-        """One of both is enough."""
-        monkeypatch.setattr(f"opentelemetry.{name}", lambda: spans.provider)
+    @pytest.mark.parametrize("is_set", [False, True])
+    def test_other_versions(self, name, is_set, monkeypatch, spans):
+        """Where the API keeps its providers in another way it is asked for them."""
+        provider = spans.provider if is_set else trace.NoOpTracerProvider()
+        monkeypatch.setattr(f"opentelemetry.{name}", lambda: provider)
 
-        assert not OpenTelemetryMiddleware().is_idle()
+        assert OpenTelemetryMiddleware().is_idle() is not is_set
+
+
+CONFIGURED_LATER = """\
+import sys
+
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+
+from diator.middlewares.opentelemetry import OpenTelemetryMiddleware
+
+middleware = OpenTelemetryMiddleware()
+told = [middleware.is_idle(), middleware.is_idle()]
+if sys.argv[1] == "tracer":
+    trace.set_tracer_provider(TracerProvider())
+else:
+    metrics.set_meter_provider(MeterProvider())
+print(*told, middleware.is_idle(), middleware.is_idle())
+"""
 
 
 def traceparent(span):

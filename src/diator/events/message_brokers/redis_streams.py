@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from diator.events.message_brokers.redis_client import check_timeout, make_clien
 from diator.events.message_brokers.redis_exchange import exchange, pack
 from diator.events.message_brokers.redis_replies import nothing_written, without_frames
 from diator.events.message_brokers.redis_requirements import problem_of
+from diator.events.message_brokers.redis_streams_agreement import PartitionAgreement
 from diator.events.message_brokers.redis_streams_appending import (
     Appending,
     AppendingBatch,
@@ -74,8 +76,9 @@ class RedisStreamsBroker:
         client: A client, whose pool is used and which is never closed, or the URL of
             a Redis, 7.0 or later, to connect to.
         prefix: The beginning of the streams' names.
-        partitions: How many partitions topics have, for those that are ordered. Once
-            there are messages the number has to stay.
+        partitions: How many partitions topics have, for those that are ordered, as in
+            `{"events": 4}`. Once there are messages the number has to stay: it is noted
+            in Redis, and who comes with another one is refused.
         timeout: After how many seconds a message counts as not taken, and Redis as
             not reachable.
         claim_seconds: After how many seconds a message that was neither acknowledged
@@ -103,7 +106,8 @@ class RedisStreamsBroker:
         check_timeout(timeout)
         _check_claim_seconds(claim_seconds)
         _check_replicas(replicas)
-        self._names = StreamNames(prefix, partitions or {})
+        self._names = StreamNames(prefix, {} if partitions is None else partitions)
+        self._agreement = PartitionAgreement(self._ask, self._names)
         self._owns_client = isinstance(client, str)
         self._client = make_client(client)
         self._timeout = timeout
@@ -226,7 +230,7 @@ class RedisStreamsBroker:
             group=group,
             member=OWNER if is_ordered else uuid4().hex,
             timeout=self._timeout,
-            prepare=self.check,
+            prepare=partial(self._prepare, topics),
         )
         if is_ordered:
             return _opened(OrderedSubscription(membership))
@@ -240,7 +244,8 @@ class RedisStreamsBroker:
 
         It is kept in the stream `<prefix>:<topic>:dead:<group>`.
         """
-        return StreamDeadLetters(self._ask, self._names, topic, group)
+        check = partial(self._agreement.check, [topic])
+        return StreamDeadLetters(self._ask, self._names, topic, group, check)
 
     async def lag(self, topic: str, group: str) -> Lag:
         """
@@ -251,10 +256,13 @@ class RedisStreamsBroker:
             group: The group.
 
         Raises:
+            ConfigurationError: Others have another number of partitions.
             ConnectionError: Redis cannot be reached.
 
         """
-        return await lag_of(self._ask, self._names.all_of(topic), group)
+        streams = self._names.all_of(topic)
+        await self._agreement.check([topic])
+        return await lag_of(self._ask, streams, group)
 
     async def trim(self, topic: str) -> int:
         """
@@ -267,10 +275,12 @@ class RedisStreamsBroker:
             topic: The topic.
 
         Raises:
+            ConfigurationError: Others have another number of partitions.
             ConnectionError: Redis cannot be reached.
 
         """
         streams = self._names.all_of(topic)
+        await self._agreement.check([topic])
         return sum([await trim_stream(self._ask, stream) for stream in streams])
 
     async def aclose(self) -> None:
@@ -302,11 +312,12 @@ class RedisStreamsBroker:
         return read
 
     async def _send(self, appendings: Sequence[Appending], deadline: float) -> Outcomes:
-        if self._require_durable and not self._is_known_durable:
-            try:
+        try:
+            if self._require_durable and not self._is_known_durable:
                 await self.check()
-            except (ConfigurationError, ConnectionError) as error:
-                return [nothing_written(error)] * len(appendings)
+            await self._agreement.reach({each.topic for each in appendings})
+        except (ConfigurationError, ConnectionError) as error:
+            return [nothing_written(error)] * len(appendings)
         batch = AppendingBatch(appendings)
         pool = self._client.connection_pool
         waiting: list[bytes] = []
@@ -337,6 +348,10 @@ class RedisStreamsBroker:
             "time that they have it"
         )
         return ConnectionError(msg)
+
+    async def _prepare(self, topics: Sequence[str]) -> None:
+        await self.check()
+        await self._agreement.reach(topics)
 
     async def _ask(self, commands: Sequence[Command]) -> list[Any]:
         return await ask(self._client.connection_pool, commands, self._timeout)

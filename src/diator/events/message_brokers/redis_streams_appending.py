@@ -38,12 +38,14 @@ class Appending(NamedTuple):
     A message that is to be appended.
 
     Attributes:
+        topic: Its topic.
         stream: The stream.
         key: What has to stay in order, None where nothing has to.
         fields: Names and values.
 
     """
 
+    topic: str
     stream: bytes
     key: bytes | None
     fields: Sequence[bytes]
@@ -65,11 +67,11 @@ class AppendingBatch:
         self._size = len(appendings)
         self._in_order: dict[bytes, list[int]] = {}
         self._alone: Iterable[int] = range(self._size)
-        counts = Counter(each[:2] for each in appendings if each.key is not None)
+        counts = Counter(each[1:3] for each in appendings if each.key is not None)
         if len(counts) < counts.total():
             alone: list[int] = []
             for place, each in enumerate(appendings):
-                if counts[each[:2]] > 1:
+                if counts[each[1:3]] > 1:
                     self._in_order.setdefault(each.stream, []).append(place)
                 else:
                     alone.append(place)

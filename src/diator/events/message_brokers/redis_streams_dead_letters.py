@@ -51,16 +51,25 @@ class StreamDeadLetters:
         names: The names of streams.
         topic: The topic.
         group: The group.
+        check: Refuses where others have another number of partitions.
 
     Raises:
         ConfigurationError: The name of the topic or group is not safe.
 
     """
 
-    def __init__(self, ask: Ask, names: StreamNames, topic: str, group: str) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        names: StreamNames,
+        topic: str,
+        group: str,
+        check: Callable[[], Awaitable[None]],
+    ) -> None:
         self._ask = ask
         self._names = names
         self._topic = topic
+        self._check = check
         self._stream = names.dead(topic, group)
 
     async def list(
@@ -109,9 +118,11 @@ class StreamDeadLetters:
             How many there were; the others are gone already.
 
         Raises:
+            ConfigurationError: Others have another number of partitions.
             ConnectionError: Redis cannot be reached.
 
         """
+        await self._check()
         number = 0
         for letter_id in letter_ids:
             for found_id, fields in await self._find(letter_id):

@@ -54,6 +54,14 @@ class StreamNames:
 
     def __init__(self, prefix: str, partitions: Mapping[str, int]) -> None:
         self._prefix = check_name("prefix", prefix)
+        # Not everybody checks types.
+        given: Any = partitions
+        if not isinstance(given, Mapping):
+            msg = (
+                "partitions must tell the number for each topic, as in "
+                f"{{'events': 4}}, unlike {given!r}"
+            )
+            raise ConfigurationError(msg)
         self.partitions = dict(partitions)
         for topic, count in self.partitions.items():
             check_name("topic", topic)
@@ -83,6 +91,10 @@ class StreamNames:
         # Those without a key have no order to keep, so they may go anywhere.
         hashed = message_id if key is None else key
         return streams[partition_of(hashed.encode(), len(streams))]
+
+    def partition_count(self, topic: str) -> bytes:
+        """Give the key under which it is noted how many partitions a topic has."""
+        return f"{self._prefix}:{check_name('topic', topic)}:partitions".encode()
 
     def dead(self, topic: str, group: str) -> bytes:
         """Give the stream of what a group could not handle of a topic."""
@@ -149,7 +161,8 @@ def to_appending(message: Message, names: StreamNames) -> Appending:
         raise EncodingError(msg) from error
     fields += (b"body", encode(message))
     # Without partitions there is no order that those who receive it could keep.
-    return Appending(stream, key if message.topic in names.partitions else None, fields)
+    ordered = key if message.topic in names.partitions else None
+    return Appending(message.topic, stream, ordered, fields)
 
 
 def to_delivery(

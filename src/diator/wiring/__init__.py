@@ -1,0 +1,1 @@
+"""What would fail later in the wiring of a mediator."""
