@@ -2,11 +2,11 @@
 Read the README and the pages of docs/ as people do who try what these show.
 
 Sybil finds the blocks. Those of Python are typed into one prompt, as into
-`python -m asyncio`; one with a title is saved as the file of that name; commands are
-looked up, or run if they are about such a file. A block of text right after is what
-they print. In a console, where commands stand after $ and before their output, they
-are run in the project's folder. Ids, times and durations differ from run to run and
-are compared by their form alone.
+`python -m asyncio`; one with a title is saved as the file of that name, as one of TOML
+is; commands are looked up, or run if they are about such a file. A block of text right
+after is what they print. In a console, where commands stand after $ and before their
+output, they are run in the project's folder. Ids, times and durations differ from run
+to run and are compared by their form alone.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ PREPARATIONS = [
     r"python3 -m venv \.venv",
     r"source \.venv/bin/activate",
     r"python -m asyncio",
-    r"pip install pytest",
+    r"pip install pytest( pytest-asyncio)?",
     r"docker run --rm -d -p 6379:6379 redis:7",
     r"sudo apt-get install redis-server",
     r"redis-cli ping",
@@ -143,12 +143,14 @@ class Reader:
         self._runner = asyncio.Runner()
         self._files: set[str] = set()
         self._terminals: dict[str, Terminal] = {}
+        # Whoever has diator has its plugin.
+        self._pytest_plugins = ["pytest_diator"]
 
     def evaluate(self, example: Example) -> str | None:
         """Run a block, and tell what it printed if something else is shown."""
         block: Block = example.parsed
         printed = ""
-        if block.title.endswith(".py"):
+        if block.title.endswith((".py", ".toml")):
             self._save(block)
         elif block.language == "python":
             self._type_in(example.path, block)
@@ -200,6 +202,8 @@ class Reader:
             words = shlex.split(line)
             if not self._is_about_files(words):
                 check_command(line)
+                if words[:2] == ["pip", "install"] and "pytest-asyncio" in words:
+                    self._pytest_plugins.append("pytest_asyncio.plugin")
             elif block.title:
                 terminal = Terminal(self._executable(words), self._folder)
                 self._terminals[block.title] = terminal
@@ -234,7 +238,8 @@ class Reader:
         outcome = subprocess.run(
             command,
             cwd=cwd or self._folder,
-            env=quiet_environment(),
+            env=quiet_environment()
+            | {"PYTEST_PLUGINS": ",".join(self._pytest_plugins)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from diator.events.event_handler import EventHandler
     from diator.events.message_brokers.protocol import MessageBroker
+    from diator.handler import Handler
     from diator.middlewares.base import Handle, Middleware, Selector
     from diator.requests.request import Asking, Request, Streaming, StreamRequest
     from diator.requests.request_handler import RequestHandler, StreamHandler
@@ -265,35 +266,39 @@ class Mediator:
     def bind(
         self,
         message_type: type[Asking[Req, Res]],
-        handler_type: type[RequestHandler[Req, Res]],
+        handler_type: type[RequestHandler[Req, Res]]
+        | Callable[Concatenate[Req, P], Coroutine[Any, Any, Res]],
     ) -> None: ...
 
     @overload
     def bind(
         self,
         message_type: type[Streaming[Req, Res]],
-        handler_type: type[StreamHandler[Req, Res]],
+        handler_type: type[StreamHandler[Req, Res]]
+        | Callable[Concatenate[Req, P], AsyncIterator[Res]],
     ) -> None: ...
 
     @overload
     def bind(
         self,
         message_type: type[E],
-        handler_type: type[EventHandler[E]],
+        handler_type: type[EventHandler[E]]
+        | Callable[Concatenate[E, P], Coroutine[Any, Any, None]],
         *,
         concurrent: bool = False,
     ) -> None: ...
 
     def bind(
-        self, message_type: type[Any], handler_type: type[Any], **options: bool
+        self, message_type: type[Any], handler_type: Handler, **options: bool
     ) -> None:
         """
-        Say which class handles a type of request, or of event.
+        Say which class, or function, handles a type of request, or of event.
 
         Args:
             message_type: A type of request, for `RequestMap.bind`, or of event, for
                 `EventMap.bind`.
-            handler_type: The handler's class.
+            handler_type: The handler's class, or an async function that takes the
+                message first, as for `handles`.
             options: `concurrent`, for events alone.
 
         Raises:

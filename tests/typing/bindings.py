@@ -264,20 +264,20 @@ def stands_for_stream(
 def generic_requests(mediator: Mediator) -> None:
     mediator.bind(Get, GetHandler)
     mediator.bind(Get[int], GetHandler[int])
-    mediator.bind(Get[int], GetHandler[str])  # type: ignore[misc]  # another argument
+    mediator.bind(Get[int], GetHandler[str])  # type: ignore[arg-type]  # another argument
 
 
 def other_requests(mediator: Mediator) -> None:
-    mediator.bind(ReadOther, ReadMeetingHandler)  # type: ignore[misc]  # for another one
-    mediator.bind(ReadMeeting, ReadMeetingAgainHandler)  # type: ignore[misc]  # too narrow
-    mediator.bind(JoinMeeting, UntoldHandler)  # type: ignore[misc]  # for another one
-    mediator.bind(Struct, ModelHandler)  # type: ignore[misc]  # for another one
+    mediator.bind(ReadOther, ReadMeetingHandler)  # type: ignore[arg-type]  # for another one
+    mediator.bind(ReadMeeting, ReadMeetingAgainHandler)  # type: ignore[arg-type]  # too narrow
+    mediator.bind(JoinMeeting, UntoldHandler)  # type: ignore[arg-type]  # for another one
+    mediator.bind(Struct, ModelHandler)  # type: ignore[arg-type]  # for another one
 
 
 def other_answers(mediator: Mediator) -> None:
-    mediator.bind(ReadMeeting, NumberHandler)  # type: ignore[misc]  # a Meeting
-    mediator.bind(ReadMeeting, MaybeMeetingHandler)  # type: ignore[misc]  # never None
-    mediator.bind(ListMeetings, ListNamesHandler)  # type: ignore[misc]  # numbers
+    mediator.bind(ReadMeeting, NumberHandler)  # type: ignore[arg-type]  # a Meeting
+    mediator.bind(ReadMeeting, MaybeMeetingHandler)  # type: ignore[arg-type]  # never None
+    mediator.bind(ListMeetings, ListNamesHandler)  # type: ignore[arg-type]  # numbers
     mediator.bind(Count, NamesHandler)  # type: ignore[arg-type]  # numbers
 
 
@@ -305,8 +305,8 @@ def maps(request_map: RequestMap) -> None:
     request_map.bind(ReadMeeting, PrivateMeetingHandler)
     request_map.bind(Untold, UntoldHandler)
     request_map.bind(Count, CountHandler)
-    request_map.bind(ReadOther, ReadMeetingHandler)  # type: ignore[misc]  # for another one
-    request_map.bind(ReadMeeting, NumberHandler)  # type: ignore[misc]  # a Meeting
+    request_map.bind(ReadOther, ReadMeetingHandler)  # type: ignore[arg-type]  # for another one
+    request_map.bind(ReadMeeting, NumberHandler)  # type: ignore[arg-type]  # a Meeting
     request_map.bind(ReadMeeting, CountHandler)  # type: ignore[arg-type]  # of a stream
     request_map.bind(Count, NamesHandler)  # type: ignore[arg-type]  # numbers
     request_map.bind(UserJoined, UserJoinedHandler)  # type: ignore[arg-type]  # no request

@@ -196,8 +196,8 @@ def bound_to_a_map(event_map: EventMap) -> None:
     event_map.bind(UserJoined, UserJoinedHandler)
     event_map.bind(GuestJoined, UserJoinedHandler, concurrent=True)
     event_map.bind(UserJoined, AnyEventHandler)
-    event_map.bind(UserLeft, UserJoinedHandler)  # type: ignore[misc]  # for another one
-    event_map.bind(UserJoined, GuestJoinedHandler)  # type: ignore[misc]  # not for all of them
+    event_map.bind(UserLeft, UserJoinedHandler)  # type: ignore[arg-type]  # for another one
+    event_map.bind(UserJoined, GuestJoinedHandler)  # type: ignore[arg-type]  # not for all of them
     event_map.bind(UserJoined, JoinMeetingHandler)  # type: ignore[arg-type]  # of a request
     event_map.bind(JoinMeeting, JoinMeetingHandler)  # type: ignore[type-var,arg-type]  # no event
 

@@ -1,6 +1,8 @@
 # pyright: reportUnnecessaryTypeIgnoreComment=error
 """
-Which functions `handles` takes for which messages, and that it leaves them as they are.
+Which functions `handles` and `bind` take for which messages.
+
+That `handles` leaves them as they are, too.
 
 Checked, never run. Each `# type: ignore` states an error; mypy and pyright report one
 that they do not find.
@@ -126,6 +128,39 @@ def a_wider_request(mediator: Mediator) -> None:
 def written_elsewhere(mediator: Mediator) -> None:
     mediator.handles(ReadMeeting)(read_anywhere)
     mediator.handles(ReadOther)(read_anywhere)  # type: ignore[arg-type]  # for another one
+
+
+def bound(mediator: Mediator) -> None:
+    mediator.bind(ReadMeeting, read_anywhere)
+    mediator.bind(Count, count_anywhere)
+    mediator.bind(UserJoined, welcome_anywhere, concurrent=True)
+    mediator.bind(GuestJoined, welcome_anywhere)
+    mediator.bind(ReadOther, read_anywhere)  # type: ignore[arg-type]  # for another one
+    mediator.bind(CountUsers, read_anywhere)  # type: ignore[arg-type]  # for another one
+    mediator.bind(ReadMeeting, count_anywhere)  # type: ignore[arg-type]  # of a stream
+    mediator.bind(Count, read_anywhere)  # type: ignore[arg-type]  # of no stream
+    mediator.bind(UserLeft, welcome_anywhere)  # type: ignore[arg-type]  # for another one
+    mediator.bind(ReadMeeting, read_now)  # type: ignore[arg-type]  # not async
+
+
+def bound_in_maps(request_map: RequestMap, event_map: EventMap) -> None:
+    request_map.bind(ReadMeeting, read_anywhere)
+    request_map.bind(Count, count_anywhere)
+    event_map.bind(UserJoined, welcome_anywhere, concurrent=True)
+    request_map.bind(ReadOther, read_anywhere)  # type: ignore[arg-type]  # for another one
+    event_map.bind(UserLeft, welcome_anywhere)  # type: ignore[arg-type]  # for another one
+
+
+def read_now(query: ReadMeeting) -> Meeting:
+    return Meeting()
+
+
+async def count_anywhere(request: Count, meetings: Meetings) -> AsyncIterator[int]:
+    yield 1
+
+
+async def welcome_anywhere(event: UserJoined, meetings: Meetings) -> None:
+    pass
 
 
 async def read_anywhere(query: ReadMeeting, meetings: Meetings) -> Meeting:

@@ -139,6 +139,6 @@ async def main() -> None:
 
 def errors(request_map: RequestMap, event_map: EventMap) -> None:
     # Even without a type argument, a handler has to be one of this request.
-    request_map.bind(JoinMeetingCommand, ReadMeetingQueryHandler)  # type: ignore[misc]  # for another one
+    request_map.bind(JoinMeetingCommand, ReadMeetingQueryHandler)  # type: ignore[arg-type]  # for another one
     request_map.bind(JoinMeetingCommand, UserJoinedDomainEventHandler)  # type: ignore[arg-type]  # of an event
-    event_map.bind(UserJoinedNotificationEvent, UserJoinedDomainEventHandler)  # type: ignore[misc]  # for another one
+    event_map.bind(UserJoinedNotificationEvent, UserJoinedDomainEventHandler)  # type: ignore[arg-type]  # for another one

@@ -131,6 +131,7 @@ LEAVES = [
     "diator.consumer.telling",
     "diator.container.dependency_injector",
     "diator.container.dishka",
+    "diator.container.foreign",
     "diator.container.lagom",
     "diator.container.lagom_planning",
     "diator.container.punq",
@@ -193,6 +194,7 @@ LEAVES = [
     "diator.testing.clock",
     "diator.testing.conformance",
     "diator.testing.container",
+    "diator.testing.fields",
     "diator.testing.harness",
     "diator.testing.timeline",
 ]
@@ -228,6 +230,7 @@ SHARED_BY_LEAVES = {
     "diator.consumer.settings",
     "diator.consumer.settling",
     "diator.consumer.telling",
+    "diator.container.foreign",
     # The harness clones it.
     "diator.container.lagom",
     "diator.container.lagom_planning",
@@ -252,6 +255,7 @@ SHARED_BY_LEAVES = {
     "diator.outbox.tables",
     "diator.testing.broker",
     "diator.testing.container",
+    "diator.testing.fields",
     "diator.testing.timeline",
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dependency_injector.providers import Provider
 
+from diator.container.injection import needed_types
 from diator.container.protocol import Scoped
 from diator.container.unregistered import Unregistered
 from diator.exceptions import ConfigurationError
@@ -81,6 +82,23 @@ class DependencyInjectorContainer:
             return built
 
         return Scoped(build, lasts=True)
+
+    def needs(self, dependency: type[Any], /) -> set[Any]:
+        """Tell from which types a provided one is built, also by other providers."""
+        needed: set[Any] = set()
+        of_it: Any = self.providers[dependency]
+        for provider in (of_it, *of_it.traverse()):
+            gives = getattr(provider, "provides", None)
+            if isinstance(gives, type):
+                needed |= needed_types(gives)
+            if provider is not of_it:
+                needed.add(gives)
+                needed |= {
+                    known
+                    for known, given in self.providers.items()
+                    if given is provider
+                }
+        return {each for each in needed if isinstance(each, type)}
 
     def scope(self) -> AbstractAsyncContextManager[None]:
         """Make a scope of nothing."""

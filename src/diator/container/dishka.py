@@ -5,12 +5,22 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dishka import DEFAULT_COMPONENT, AsyncContainer, DependencyKey
+from dishka import (
+    DEFAULT_COMPONENT,
+    AsyncContainer,
+    DependencyKey,
+    Provider,
+    make_async_container,
+)
+from dishka.registry import Registry
 
+from diator.container.foreign import refuse_foreign
+from diator.container.injection import giving
 from diator.container.protocol import Scoped
-from diator.exceptions import ConfigurationError, UnresolvableError
+from diator.exceptions import UnresolvableError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractAsyncContextManager
 
 T = TypeVar("T")
@@ -34,12 +44,9 @@ class DishkaContainer:
     """
 
     def __init__(self, container: AsyncContainer) -> None:
-        if not isinstance(container, AsyncContainer):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
-            msg = (
-                f"{container!r} is not a dishka.AsyncContainer: "
-                "make one with dishka.make_async_container"
-            )
-            raise ConfigurationError(msg)
+        refuse_foreign(
+            container, AsyncContainer, "make one with dishka.make_async_container"
+        )
         self.container = container
 
     @property
@@ -87,3 +94,81 @@ class DishkaContainer:
         """Prepare dishka's scope for one send."""
         # Tasks of one send may ask at the same time, and share what is built once.
         return self.container(lock_factory=asyncio.Lock)
+
+    def overriding(self, values: Mapping[Any, Any], /) -> DishkaContainer:
+        """
+        Make an adapter that gives values for types, as the protocol says.
+
+        What lasts and needs none of them is that of the container behind.
+        """
+        outermost = self.container.registry
+        provider = Provider(scope=outermost.scope)
+        for dependency in values:
+            give = giving(values, dependency)
+            provider.provide(give, provides=dependency, cache=False)
+        given = make_async_container(
+            provider, scopes=type(outermost.scope), start_scope=outermost.scope
+        )
+        keys = {DependencyKey(dependency, DEFAULT_COMPONENT) for dependency in values}
+        factories = {key: given.registry.factories[key] for key in keys}
+        # Who asks for the container may ask it for anything.
+        leading = {*keys, outermost.container_key}
+        leading = _leading_to(leading, outermost.factories) - leading
+        factories |= {key: outermost.factories[key] for key in leading}
+        registry = _with_factories(outermost, factories)
+        inner = registry
+        while inner.child_registry is not None:
+            child = inner.child_registry
+            kept = {
+                key: factory
+                for key, factory in child.factories.items()
+                if key not in keys
+            }
+            inner.child_registry = _with_factories(child, kept)
+            inner = inner.child_registry
+        return DishkaContainer(
+            AsyncContainer(
+                registry=registry,
+                parent_container=self.container,
+                context=None,
+                lock_factory=asyncio.Lock,
+                parent_closer=None,
+                # What is not here is there.
+                parent_getter=self.container._get,  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as dishka itself does
+            )
+        )
+
+    def keeps(self, dependency: type[Any], /) -> bool:
+        """Tell whether it is built further out than where overrides are."""
+        level = self._level(dependency)
+        outer = self.container.parent_container
+        while outer is not None and outer is not level:
+            outer = outer.parent_container
+        return outer is not None
+
+
+def _leading_to(keys: set[DependencyKey], factories: Any) -> set[DependencyKey]:
+    """Give what is built from something, at any depth, with that."""
+    leading = set(keys)
+    before = 0
+    while len(leading) > before:
+        before = len(leading)
+        leading |= {
+            key
+            for key, factory in factories.items()
+            if not leading.isdisjoint(
+                (*factory.dependencies, *factory.kw_dependencies.values())
+            )
+        }
+    return leading
+
+
+def _with_factories(registry: Registry, factories: Any) -> Registry:
+    copy = Registry(
+        registry.scope,
+        has_fallback=registry.has_fallback,
+        container_key=registry.container_key,
+        child_registry=registry.child_registry,
+    )
+    copy.factories.update(factories)
+    return copy

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, get_type_hints
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from diator.container.protocol import Scoped
 from diator.exceptions import UnresolvableError
@@ -27,7 +28,8 @@ def injected_parameters(
     """
     Tell which parameters have to be supplied, after those that are given.
 
-    A parameter with a default keeps it, unless its type is registered.
+    A parameter with a default keeps it, unless its type is registered, which for
+    `T | None` is `T`.
 
     Args:
         function: A function, a class, or another callable.
@@ -53,8 +55,10 @@ def injected_parameters(
             if not has_default:
                 errors[parameter.name] = error
             continue
-        if has_default and not knows(hint):
+        registered = registered_type(hint, knows)
+        if registered is None and has_default:
             continue
+        hint = registered or hint
         try:
             check(hint)
         except (TypeError, UnresolvableError) as error:
@@ -89,6 +93,39 @@ def unsupplied(what: str, errors: Mapping[str, Exception]) -> UnresolvableError:
     # One is enough to follow: the messages tell of all.
     error.__cause__ = next(iter(errors.values()))
     return error
+
+
+def needed_types(function: Callable[..., Any], *, given: int = 0) -> set[Any]:
+    """Tell the types of parameters, after those that are given, as far as told."""
+    try:
+        parameters = injected_parameters(
+            function, lambda _: None, lambda _: True, given=given
+        )
+    except (TypeError, UnresolvableError, ValueError):
+        # Only who knows the function otherwise can call it.
+        return set()
+    return {without_none(hint) or hint for hint in parameters.values()}
+
+
+def registered_type(hint: Any, knows: Callable[[Any], bool]) -> Any:
+    """Give the type that is registered, which for `T | None` may be `T`, or None."""
+    if knows(hint):
+        return hint
+    optional = without_none(hint)
+    return optional if optional is not None and knows(optional) else None
+
+
+def without_none(hint: Any) -> Any:
+    """Give `T` of `T | None`, None for other types."""
+    if get_origin(hint) not in (Union, UnionType):
+        return None
+    members = [member for member in get_args(hint) if member is not NoneType]
+    return members[0] if len(members) == 1 else None
+
+
+def giving(values: Mapping[Any, Any], dependency: Any) -> Callable[[], Any]:
+    """Make a function that gives the value of a type, for containers that call it."""
+    return lambda: values[dependency]
 
 
 def as_opener(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,14 +6,12 @@ import inspect
 from enum import Enum
 from functools import partial
 from itertools import groupby
-from types import NoneType, UnionType
+from types import UnionType
 from typing import (
     TYPE_CHECKING,
     Any,
     NoReturn,
-    Union,
     cast,
-    get_args,
     get_origin,
     get_type_hints,
 )
@@ -30,7 +28,7 @@ from lagom.definitions import (
 )
 from lagom.exceptions import TypeOnlyAvailableAsAwaitable
 
-from diator.container.injection import injected_parameters, unsupplied
+from diator.container.injection import injected_parameters, unsupplied, without_none
 from diator.container.plan import Plan, factory_of
 from diator.exceptions import UnresolvableError
 
@@ -97,7 +95,7 @@ class LagomPlanner:
     ) -> Plan:
         build = self._build(definition)
         # Lagom defines `T | None` along with `T`.
-        resource = _without_none(dependency) or dependency
+        resource = without_none(dependency) or dependency
         if resource in self._openers:
             path = _further(path, dependency, definition)
             injected_parameters(
@@ -238,7 +236,7 @@ class LagomPlanner:
             # As in lagom, whatever is registered for it.
             return None
         if self._container.get_definition(hint) is None:
-            optional = _without_none(hint)
+            optional = without_none(hint)
             if optional is not None:
                 return self._plan_optional(optional, path, has_default=has_default)
             if has_default and (
@@ -292,14 +290,6 @@ def _is_left_alone(hint: Any, path: Path) -> bool:
     is_class = inspect.isclass(hint) and not issubclass(hint, Enum)
     # A default ends a circle.
     return not is_class or (hint, None) in path
-
-
-def _without_none(hint: Any) -> Any:
-    """Give `T` of `T | None`, None for other types."""
-    if get_origin(hint) not in (Union, UnionType):
-        return None
-    members = [member for member in get_args(hint) if member is not NoneType]
-    return members[0] if len(members) == 1 else None
 
 
 def name_of(dependency: Any) -> str:

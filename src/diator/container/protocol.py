@@ -42,6 +42,12 @@ class Container(Protocol):
     It may also have a method `implementation(dependency)` that, without building
     anything, tells which class stands behind a type, and whether its instance is there
     already; or None, where it does not know. Descriptions of a mediator say more then.
+
+    Tests that override types ask for three more, if they are there. The method
+    `overriding(values)` makes a container of the same registrations, but with values
+    for some types, seen at any depth. The method `keeps(dependency)` tells whether what
+    is registered is built without these all the same; and `needs(dependency)` from
+    which types it is built.
     """
 
     @property

@@ -5,16 +5,19 @@ from __future__ import annotations
 import inspect
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin, get_type_hints
 
 import punq
 
-from diator.container.injection import injected_parameters
+from diator.container.foreign import refuse_foreign
+from diator.container.injection import giving, injected_parameters, registered_type
 from diator.container.unregistered import refuse_unbuildable
-from diator.exceptions import ConfigurationError, UnresolvableError
+from diator.exceptions import UnresolvableError
 from diator.handler import qualified_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from diator.container.protocol import Factory
 
 T = TypeVar("T")
@@ -39,9 +42,7 @@ class PunqContainer:
     """
 
     def __init__(self, container: punq.Container) -> None:
-        if not isinstance(container, punq.Container):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
-            msg = f"{container!r} is not a punq.Container"
-            raise ConfigurationError(msg)
+        refuse_foreign(container, punq.Container, "make one with punq.Container()")
         self.container = container
 
     @property
@@ -62,11 +63,43 @@ class PunqContainer:
         self.check(dependency)
         if self.knows(dependency) or get_origin(dependency) is list:
             return partial(self.container.resolve, dependency)
-        return partial(self.container.instantiate, dependency)
+        return partial(self._with_optionals(dependency).instantiate, dependency)
 
     def scope(self) -> AbstractAsyncContextManager[None]:
         """Make a scope of nothing."""
         return nullcontext()
+
+    def overriding(self, values: Mapping[Any, Any], /) -> PunqContainer:
+        """Make an adapter that gives values for types, as the protocol says."""
+        # Its singletons are those of its parent, also when it is the first to ask.
+        child = self.container.child()
+        for dependency in values:
+            child.register(dependency, giving(values, dependency))
+        return PunqContainer(child)
+
+    def keeps(self, dependency: type[Any], /) -> bool:
+        """Tell whether it is a singleton, which is the same for all children."""
+        return self._registrations(dependency)[-1].scope is punq.Scope.singleton
+
+    def needs(self, dependency: type[Any], /) -> set[Any]:
+        """Tell from which types a registered one is built."""
+        registration = self._registrations(dependency)[-1]
+        return {
+            needed
+            for name, needed in registration.needs.items()
+            if name != "return" and name not in registration.args
+        }
+
+    def _with_optionals(self, dependency: Any) -> punq.Container:
+        """Give a container that gives `T` also to parameters for `T | None`."""
+        container = self.container
+        for hint in set(get_type_hints(dependency.__init__).values()):
+            registered = registered_type(hint, self.knows)
+            if registered not in (None, hint):
+                if container is self.container:
+                    container = container.child()
+                container.register(hint, _resolving(self.container, registered))
+        return container
 
     def _registrations(self, dependency: Any) -> list[Any]:
         context = self.container.registrations.build_context(dependency)
@@ -118,3 +151,8 @@ class PunqContainer:
             except UnresolvableError as error:
                 msg = f"{told}: its parameter {name!r}: {error}"
                 raise UnresolvableError(msg) from error
+
+
+def _resolving(container: punq.Container, dependency: Any) -> Callable[[], Any]:
+    # No `partial`, whose signature punq cannot read.
+    return lambda: container.resolve(dependency)

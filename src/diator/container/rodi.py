@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from copy import copy, deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import rodi
 
+from diator.container.foreign import refuse_foreign
+from diator.container.injection import giving, needed_types
 from diator.container.protocol import Scoped
 from diator.container.unregistered import Unregistered
-from diator.exceptions import ConfigurationError, UnresolvableError
+from diator.exceptions import UnresolvableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from diator.container.protocol import Factory
 
@@ -37,9 +40,7 @@ class RodiContainer:
     """
 
     def __init__(self, container: rodi.Container) -> None:
-        if not isinstance(container, rodi.Container):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
-            msg = f"{container!r} is not a rodi.Container"
-            raise ConfigurationError(msg)
+        refuse_foreign(container, rodi.Container, "make one with rodi.Container()")
         self.container = container
         self._unregistered = Unregistered(
             self, "register it with rodi.Container.add_transient({name})"
@@ -69,11 +70,8 @@ class RodiContainer:
         self.check(dependency)
         if not self.knows(dependency):
             return self._unregistered.factory(dependency)
-        container: Any = self.container
-        # Nothing public tells; an instance has no style, and lasts.
-        resolver = container._map[dependency]  # noqa: SLF001  # nothing public tells it
-        lasting = rodi.ServiceLifeStyle.SINGLETON
-        if getattr(resolver, "life_style", lasting) is lasting:
+        if self.keeps(dependency):
+            container: Any = self.container
             return partial(container.resolve, dependency)
 
         async def build(scope: rodi.ActivationScope) -> T:
@@ -84,6 +82,69 @@ class RodiContainer:
     def scope(self) -> AbstractAsyncContextManager[rodi.ActivationScope]:
         """Prepare rodi's scope for one send."""
         return _open(self.container)
+
+    def overriding(self, values: Mapping[Any, Any], /) -> RodiContainer:
+        """Make an adapter that gives values for types, as the protocol says."""
+        original: Any = self.container
+        clone: Any = rodi.Container(
+            strict=original.strict,
+            scope_cls=original._scope_cls,  # noqa: SLF001  # nothing public copies it
+        )
+        for aliases in ("_aliases", "_exact_aliases"):
+            setattr(clone, aliases, deepcopy(getattr(original, aliases)))
+        for dependency, resolver in original:
+            if dependency in values:
+                continue
+            if self.keeps(dependency):
+                clone.add_transient_by_factory(
+                    _resolving(original, dependency), dependency
+                )
+            else:
+                clone._bind(dependency, _rebound(resolver, clone))  # noqa: SLF001  # as above
+        for dependency in values:
+            clone.add_transient_by_factory(giving(values, dependency), dependency)
+        return RodiContainer(clone)
+
+    def keeps(self, dependency: type[Any], /) -> bool:
+        """Tell whether it lasts, and so is the same for a clone."""
+        lasting = rodi.ServiceLifeStyle.SINGLETON
+        # An instance has no style.
+        return getattr(self._resolver(dependency), "life_style", lasting) is lasting
+
+    def needs(self, dependency: type[Any], /) -> set[Any]:
+        """Tell from which types a registered one is built."""
+        return _needs(self._resolver(dependency))
+
+    def _resolver(self, dependency: type[Any]) -> Any:
+        container: Any = self.container
+        return container._map[dependency]  # noqa: SLF001  # nothing public tells it
+
+
+def _needs(resolver: Any) -> set[Any]:
+    inner = getattr(resolver, "_inner_resolver", None)
+    if inner is not None:
+        return needed_types(resolver._decorator_type) | _needs(inner)  # noqa: SLF001  # as above
+    if resolver.__class__ is rodi.DynamicResolver:
+        return needed_types(resolver.concrete_type)
+    # Functions of rodi's are given no services, and instances are there.
+    return set()
+
+
+def _rebound(resolver: Any, container: rodi.Container) -> Any:
+    """Copy what builds something, to look in another container for what it needs."""
+    rebound = copy(resolver)
+    if hasattr(resolver, "services"):
+        rebound.services = container
+    # That of a decorator, which rodi has since its version 2.1.
+    inner = getattr(resolver, "_inner_resolver", None)
+    if inner is not None:
+        rebound._inner_resolver = _rebound(inner, container)  # noqa: SLF001  # as above
+    return rebound
+
+
+def _resolving(container: Any, dependency: Any) -> Callable[[], Any]:
+    # No `partial`, of which rodi would count the parameters that are left.
+    return lambda: container.resolve(dependency)
 
 
 @asynccontextmanager

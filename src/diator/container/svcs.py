@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import svcs
 
+from diator.container.foreign import refuse_foreign
+from diator.container.injection import giving
 from diator.container.protocol import Scoped
 from diator.container.unregistered import Unregistered
-from diator.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
     from diator.container.protocol import Factory
 
@@ -41,13 +42,13 @@ class SvcsContainer:
     """
 
     def __init__(self, registry: svcs.Registry) -> None:
-        if not isinstance(registry, svcs.Registry):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
-            msg = (
-                f"{registry!r} is not a svcs.Registry, from which each send makes a "
-                "svcs.Container of its own"
-            )
-            raise ConfigurationError(msg)
+        refuse_foreign(
+            registry,
+            svcs.Registry,
+            "each send makes a svcs.Container of its own from it",
+        )
         self.registry = registry
+        self._values: Mapping[Any, Any] = {}
         self._unregistered = Unregistered(
             self, "register it with svcs.Registry.register_factory({name}, ...)"
         )
@@ -63,12 +64,14 @@ class SvcsContainer:
 
     def knows(self, dependency: type[Any], /) -> bool:
         """Tell whether a service is registered."""
-        return dependency in self.registry
+        return dependency in self.registry or dependency in self._values
 
     def factory(self, dependency: type[T], /) -> Factory[T] | Scoped:
         """Have a service built by the container of the send."""
         if not self.knows(dependency):
             return self._unregistered.factory(dependency)
+        if dependency in self._values:
+            return giving(self._values, dependency)
         registered = self.registry.get_registered_service_for(dependency)
 
         async def build(opened: Opened) -> T:
@@ -83,11 +86,27 @@ class SvcsContainer:
 
     def scope(self) -> AbstractAsyncContextManager[Opened]:
         """Prepare a container for one send."""
-        return _open(self.registry)
+        return _open(self.registry, self._values)
+
+    def overriding(self, values: Mapping[Any, Any], /) -> SvcsContainer:
+        """Make an adapter that gives values for types, as the protocol says."""
+        overriding = SvcsContainer(self.registry)
+        overriding._values = values
+        return overriding
+
+    def keeps(self, dependency: type[Any], /) -> bool:
+        """Tell that nothing is built without the values of `overriding`."""
+        del dependency
+        return False
 
 
 @asynccontextmanager
-async def _open(registry: svcs.Registry) -> AsyncGenerator[Opened]:
+async def _open(
+    registry: svcs.Registry, values: Mapping[Any, Any]
+) -> AsyncGenerator[Opened]:
     async with svcs.Container(registry) as container:
+        untyped: Any = container
+        for dependency, value in values.items():
+            untyped.register_local_value(dependency, value)
         # Tasks of one send may ask at the same time, and share what is built once.
         yield container, asyncio.Lock()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wireup import AsyncContainer
 
+from diator.container.foreign import refuse_foreign
 from diator.container.protocol import Scoped
 from diator.container.unregistered import Unregistered
-from diator.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -41,12 +41,9 @@ class WireupContainer:
     """
 
     def __init__(self, container: AsyncContainer) -> None:
-        if not isinstance(container, AsyncContainer):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
-            msg = (
-                f"{container!r} is not a wireup.AsyncContainer: "
-                "make one with wireup.create_async_container"
-            )
-            raise ConfigurationError(msg)
+        refuse_foreign(
+            container, AsyncContainer, "make one with wireup.create_async_container"
+        )
         self.container = container
         # Nothing public tells what is registered.
         self._registry = container._registry  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
@@ -85,6 +82,18 @@ class WireupContainer:
     def scope(self) -> AbstractAsyncContextManager[Opened]:
         """Prepare wireup's scope for one send."""
         return _open(self.container)
+
+    def needs(self, dependency: type[Any], /) -> set[Any]:
+        """Tell from which types a registered one is built."""
+        registry: Any = self._registry
+        built = registry.get_implementation(dependency, None)
+        # Older releases have the qualifier in the key, also where there is none.
+        known = registry.factories.get(built) or registry.factories[built, None]
+        return {
+            parameter.klass
+            for parameter in registry.dependencies[known.factory].values()
+            if not parameter.is_parameter
+        }
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from diator.container.injection import registered_type
 from diator.description.model import Need
 from diator.description.naming import type_text
 from diator.exceptions import UnresolvableError
@@ -71,9 +72,10 @@ def _need(
     needs: tuple[Need, ...] = ()
     built_as, exists = None, False
     building: Building
-    if _is_resolved(hint) and container.knows(hint):
+    registered = registered_type(hint, container.knows) if _is_resolved(hint) else None
+    if registered is not None:
         building = "registered"
-        built_as, exists = implementation(container, hint)
+        built_as, exists = implementation(container, registered)
     elif parameter.default is not parameter.empty:
         building = "default"
     else:

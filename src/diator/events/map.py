@@ -44,7 +44,8 @@ class EventMap:
     def bind(
         self,
         event_type: type[E],
-        handler_type: type[EventHandler[E]],
+        handler_type: type[EventHandler[E]]
+        | Callable[Concatenate[E, P], Coroutine[Any, Any, None]],
         *,
         concurrent: bool = False,
     ) -> None:
@@ -54,7 +55,8 @@ class EventMap:
         Args:
             event_type: A class that derives from `Event`; the handler gets the events
                 of the types derived from it, too.
-            handler_type: A class whose `handle` takes such an event.
+            handler_type: A class whose `handle` takes such an event, or an async
+                function that does, as for `handles`.
             concurrent: Run it at the same time as the handlers bound right before and
                 after it that are concurrent as well, in a scope of its own. Not for
                 events that are handled in a transaction.

@@ -32,24 +32,27 @@ class RequestMap:
     def bind(
         self,
         request_type: type[Asking[Req, Res]],
-        handler_type: type[RequestHandler[Req, Res]],
+        handler_type: type[RequestHandler[Req, Res]]
+        | Callable[Concatenate[Req, P], Coroutine[Any, Any, Res]],
     ) -> None: ...
 
     @overload
     def bind(
         self,
         request_type: type[Streaming[Req, Res]],
-        handler_type: type[StreamHandler[Req, Res]],
+        handler_type: type[StreamHandler[Req, Res]]
+        | Callable[Concatenate[Req, P], AsyncIterator[Res]],
     ) -> None: ...
 
     def bind(self, request_type: type[Any], handler_type: Handler) -> None:
         """
-        Say which class handles the requests of a type.
+        Say which class, or function, handles the requests of a type.
 
         Args:
             request_type: A class that derives from `Request` or `StreamRequest`; it
                 is bound itself, and not what derives from it.
-            handler_type: A class whose `handle` takes such a request.
+            handler_type: A class whose `handle` takes such a request, or an async
+                function that does, as for `handles`.
 
         Raises:
             BindingError: The type has a handler already, or is no request, or the

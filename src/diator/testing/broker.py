@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from diator.events.message_brokers.encoding import encode, field_names
+from diator.events.message_brokers.encoding import encode
 from diator.events.message_brokers.memory import InMemoryMessageBroker
 from diator.events.message_brokers.subscription import Delivery
 from diator.exceptions import DecodingError, EncodingError
 from diator.messages.decoding import MessageDecoder
 from diator.messages.registry import MessageRegistry
+from diator.testing.fields import field_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,9 +81,9 @@ def _check_survival(message: Message) -> None:
     except DecodingError as error:
         msg = f"{type(before).__name__} does not survive the wire: {error}"
         raise EncodingError(msg) from error
-    # A model of pydantic's has its fields there.
-    names = field_names(before) or getattr(before, "__dict__", {})
-    for name in names:
+    # What an open pydantic model has besides its fields.
+    open_fields: dict[str, Any] = getattr(before, "__pydantic_extra__", None) or {}
+    for name in [*(field_names(type(before)) or ()), *open_fields]:
         sent, received = getattr(before, name), getattr(after, name)
         if sent != received:
             msg = (

@@ -16,11 +16,11 @@ from diator.middlewares.base import MiddlewareChain
 from diator.requests.map import RequestMap
 from diator.requests.request import StreamRequest
 from diator.testing.broker import RecordingBroker
-from diator.testing.container import override_later, overriding
+from diator.testing.container import override_later, overriding, refuse_unseen
 from diator.testing.timeline import Messages, Timeline, answered
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
     from uuid import UUID
 
     from diator.container.protocol import Container
@@ -76,6 +76,7 @@ class Harness:
 
         Raises:
             InUseError: The harness was used already.
+            UnresolvableError: The container builds something that needs it without.
 
         """
         if self._mediator is not None:
@@ -84,7 +85,11 @@ class Harness:
                 "already; override before the first send"
             )
             raise InUseError(msg)
-        self._values[dependency] = value
+        values = {**self._values, dependency: value}
+        emitter = self._original.event_emitter
+        refuse_unseen(self._original.container, values, self._used_by_requests())
+        refuse_unseen(emitter.container, values, self._used_by_events())
+        self._values = values
 
     @overload
     def stub(
@@ -188,6 +193,20 @@ class Harness:
                 override_later(each, part, own)
         return mediator
 
+    def _used_by_requests(self) -> Iterator[tuple[Any, int]]:
+        for request_type in self._original.request_map:
+            if request_type not in self._answers:
+                yield _used(self._original.request_map.get(request_type))
+        for middleware in self._original.middleware_chain.classes():
+            yield middleware, 0
+
+    def _used_by_events(self) -> Iterator[tuple[Any, int]]:
+        emitter = self._original.event_emitter
+        for binding in emitter.event_map:
+            yield _used(binding.handler)
+        for middleware in emitter.middleware_chain.classes():
+            yield middleware, 0
+
     def _request_map(self) -> RequestMap:
         requests: Any = RequestMap()
         for request_type in self._original.request_map:
@@ -248,6 +267,11 @@ class Harness:
         if _is_error(answer):
             raise answer
         return answer(request) if callable(answer) else answer
+
+
+def _used(handler: Handler) -> tuple[Any, int]:
+    # A function is given the message.
+    return handler, 0 if inspect.isclass(handler) else 1
 
 
 def _is_error(answer: Any) -> bool:

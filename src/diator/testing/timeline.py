@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from diator.handler import qualified_name
+from diator.testing.fields import field_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -104,9 +105,9 @@ class Timeline:
 
 def _check_fields(message_type: Any, values: dict[str, Any]) -> None:
     """Refuse what fits no message because it is misspelt, and so proves nothing."""
-    if not is_dataclass(message_type):
+    known = field_names(message_type)
+    if known is None:
         return
-    known = [field.name for field in fields(message_type)]
     for field in values:
         if field not in known:
             name = qualified_name(message_type)
@@ -144,7 +145,7 @@ class Messages:
             values: What those that are meant have in their fields.
 
         Raises:
-            TypeError: It is a dataclass that has no such field.
+            TypeError: It has no such field.
 
         """
         _check_fields(message_type, values)

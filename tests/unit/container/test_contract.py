@@ -37,6 +37,8 @@ from diator.container.scope import current_scope
 from diator.container.svcs import SvcsContainer
 from diator.container.wireup import WireupContainer
 from diator.exceptions import ConfigurationError, UnresolvableError, WiringError
+from diator.testing.container import overriding
+from diator.testing.harness import Harness
 
 
 class Engine:
@@ -107,6 +109,23 @@ class NestedHandler(RequestHandler[Ask, Any]):
         return [self.session, await self.mediator.send(AskAgain())]
 
 
+class OptionalHandler(RequestHandler[Ask, Any]):
+    def __init__(
+        self,
+        must: Engine | None,
+        may: Engine | None = None,
+        ledger: Ledger | None = None,
+        unknown: Unknown | None = None,
+    ):
+        self.must = must
+        self.may = may
+        self.ledger = ledger
+        self.unknown = unknown
+
+    async def handle(self, request):
+        return self
+
+
 class Unneeding(RequestHandler[AskAgain, None]):
     async def handle(self, request): ...
 
@@ -143,6 +162,7 @@ class Setup:
         closes: Whether it is closed at the end of the send.
         tells: Whether it is told of an exception then.
         registered: Whether handlers are to be registered as well.
+        overrides: Whether what it builds sees what a test overrides.
 
     """
 
@@ -151,6 +171,7 @@ class Setup:
     closes: bool = True
     tells: bool = True
     registered: bool = False
+    overrides: bool = True
 
 
 def of_lagom(ledger: Ledger, post: Post):
@@ -291,10 +312,14 @@ SETUPS = {
     "punq": Setup(of_punq, shares=False, closes=False, tells=False),
     "svcs": Setup(of_svcs, tells=False),
     "svcs-telling": Setup(partial(of_svcs, suppress_context_exit=False)),
-    "wireup": Setup(of_wireup),
+    "wireup": Setup(of_wireup, overrides=False),
     "rodi": Setup(of_rodi, closes=False, tells=False),
     "dependency-injector": Setup(
-        of_dependency_injector, shares=False, closes=False, tells=False
+        of_dependency_injector,
+        shares=False,
+        closes=False,
+        tells=False,
+        overrides=False,
     ),
 }
 
@@ -385,6 +410,35 @@ class TestHandler:
             return repository.session.engine is engine, unknown, number
 
         assert await mediator.send(Ask()) == (True, "kept", 7)
+
+    async def test_optional_parameters_of_functions(self, mediator):
+        """A parameter for `T | None` is given `T` if that is registered."""
+
+        @mediator.handles(Ask)
+        async def answer(
+            request: Ask,
+            must: Engine | None,
+            may: Engine | None = None,
+            unknown: Unknown | None = None,
+            several: Engine | Session | None = None,
+        ):
+            return must is may, type(may), unknown, several
+
+        assert problems(mediator) == ""
+        assert await mediator.send(Ask()) == (True, Engine, None, None)
+
+    @those(lambda setup: not setup.registered)
+    async def test_optional_parameters_of_classes(self, mediator, ledger):
+        """So it is with a handler's class that the container has no part in."""
+        mediator.bind(Ask, OptionalHandler)
+
+        assert problems(mediator) == ""
+        handler = await mediator.send(Ask())
+
+        assert handler.must is handler.may
+        assert isinstance(handler.may, Engine)
+        assert handler.ledger is ledger
+        assert handler.unknown is None
 
     async def test_middleware(self, mediator):
         """A middleware's class is built once, and shares singletons with handlers."""
@@ -617,3 +671,68 @@ class TestRefused:
         """An adapter refuses what it is not made for."""
         with pytest.raises(ConfigurationError):
             adapter(other)
+
+
+class TestOverrides:
+    """What tests override, by the harness."""
+
+    @those(lambda setup: setup.overrides)
+    async def test_any_depth(self, mediator):
+        """It is seen by what is registered, and the mediator stays as it was."""
+        mediator.bind(Ask, Handler)
+        session = Session(Engine())
+        harness = Harness(mediator)
+        harness.override(Session, session)
+
+        before, handler = await mediator.send(Ask()), await harness.send(Ask())
+        after = await mediator.send(Ask())
+
+        assert handler.repository.session is session
+        assert before.repository.session is not session
+        assert after.repository.session is not session
+
+    @those(lambda setup: not setup.overrides)
+    async def test_unseen(self, mediator):
+        """It is refused where what is registered would not see it."""
+        mediator.bind(Ask, Handler)
+        repository = Repository(Session(Engine()))
+        harness = Harness(mediator)
+
+        with pytest.raises(
+            UnresolvableError, match=r"Repository needs Session.*override Repository"
+        ):
+            harness.override(Session, repository.session)
+        harness.override(Repository, repository)
+        harness.override(Session, repository.session)
+
+        assert (await harness.send(Ask())).repository is repository
+
+    @those(lambda setup: setup.make is not of_lagom)
+    async def test_singletons(self, mediator):
+        """What does not lead to it is built as always, once for both mediators."""
+        mediator.bind(Ask, Handler)
+        repository = Repository(Session(Engine()))
+        harness = Harness(mediator)
+        harness.override(Repository, repository)
+
+        handler = await harness.send(Ask())
+
+        assert handler.repository is repository
+        assert handler.engine is (await mediator.send(Ask())).engine
+
+    async def test_mediator(self, mediator):
+        """Who asks for the mediator is given that of the harness."""
+        mediator.bind(Ask, NestedHandler)
+        harness = Harness(mediator)
+        harness.stub(AskAgain, "stubbed")
+
+        assert (await harness.send(Ask()))[1] == "stubbed"
+
+    async def test_checked(self, container):
+        """What can be built can be with overrides, and what cannot can not."""
+        overriding_it = overriding(container, {Engine: Engine()})
+
+        overriding_it.check(Engine)
+        assert overriding_it.knows(Ledger)
+        with pytest.raises(UnresolvableError):
+            overriding_it.check(Unknown)

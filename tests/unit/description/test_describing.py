@@ -7,8 +7,10 @@ from dataclasses import asdict
 from unittest.mock import Mock
 
 import pytest
+import rodi
 
 from diator import Command, DomainEvent, Mediator, RequestHandler
+from diator.container.rodi import RodiContainer
 from diator.description.describing import describe
 from diator.description.model import Description, Event, Field, Request, Wire
 from diator.description.source import Sources
@@ -204,6 +206,27 @@ class TestOddities:
             ("odd", "Odd", "class"),
             ("later", "Later", "missing"),
             ("bare", "Any", "missing"),
+        ]
+
+    def test_optional_parameter(self):
+        """A parameter for `T | None` is given `T` if that is registered."""
+        container = rodi.Container()
+        container.add_transient(shop.Prices)
+
+        async def handle(
+            request: Odd,
+            prices: shop.Prices | None = None,
+            till: shop.Till | None = None,
+        ) -> None: ...
+
+        mediator = Mediator(container=RodiContainer(container))
+        mediator.handles(Odd)(handle)
+
+        [found] = describe(mediator).requests
+        assert found.handler is not None
+        assert [(each.parameter, each.building) for each in found.handler.needs] == [
+            ("prices", "registered"),
+            ("till", "default"),
         ]
 
     def test_circle_of_needs(self):

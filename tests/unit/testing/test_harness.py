@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+import attrs
 import lagom
 import pytest
 
@@ -52,6 +53,15 @@ class Count(StreamRequest[int]):
 @dataclass(frozen=True)
 class Join(Command[str]):
     user_id: int
+
+
+@attrs.frozen
+class Leave(Command):
+    user_id: int
+
+
+class Stay(Command):
+    pass
 
 
 @dataclass(frozen=True)
@@ -255,6 +265,9 @@ class TestExpectations:
 
         with pytest.raises(TypeError, match="UserJoined has no field 'usr', only"):
             harness.published.none(UserJoined, usr=7)
+        with pytest.raises(TypeError, match="Leave has no field 'usr', only user_id"):
+            harness.sent.none(Leave, usr=7)
+        harness.sent.none(Stay, why="it declares none")
 
     async def test_timeline(self):
         """A failed expectation tells what happened, what is nested indented."""

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 pytest_plugins = ["pytester"]
 
 TEST = """
@@ -26,7 +28,36 @@ def test_harness(diator_harness):
 """
 
 
+FAILING_TEST = """
+import asyncio
+
+from diator import Mediator, Query
+
+
+class Ask(Query[int]):
+    pass
+
+
+def test_answer(diator_harness):
+    harness = diator_harness(Mediator())
+    harness.stub(Ask, 1)
+    assert asyncio.run(harness.send(Ask())) == {expected}
+"""
+
+
 class TestPlugin:
+    @pytest.mark.parametrize("expected,shown", [(1, 0), (2, 1)])
+    def test_section_of_the_report(self, pytester: Any, expected, shown):
+        """A test that fails, in whatever way, shows what happened; others do not."""
+        pytester.makepyfile(FAILING_TEST.format(expected=expected))
+
+        result = pytester.runpytest_subprocess("-rA")
+
+        result.assert_outcomes(failed=shown, passed=1 - shown)
+        lines = [line.strip("- ") for line in result.outlines]
+        assert lines.count("diator timeline") == shown
+        assert sum(line.startswith("sent ") for line in lines) == shown
+
     def test_timeline_in_the_report(self, pytester: Any):
         """A test that expected something else is told what happened."""
         pytester.makepyfile(TEST)
