@@ -140,11 +140,10 @@ def _parts(value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, list | tuple | set | frozenset):
         parts = cast("Iterable[Any]", value)
         return [(f"[{index}]", part) for index, part in enumerate(parts)]
-    return [(f".{name}", getattr(value, name, None)) for name in field_names(value)]
+    return [(f".{name}", getattr(value, name, None)) for name in _field_names(value)]
 
 
-def field_names(value: Any) -> list[str]:
-    """Give the names of the fields of a dataclass, a Struct or an attrs class."""
+def _field_names(value: Any) -> list[str]:
     if isinstance(value, type):
         return []
     if is_dataclass(value):
