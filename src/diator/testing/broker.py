@@ -9,7 +9,7 @@ import msgspec
 from diator.events.message_brokers.encoding import encode
 from diator.events.message_brokers.memory import InMemoryMessageBroker
 from diator.events.message_brokers.subscription import Delivery
-from diator.exceptions import DecodingError, EncodingError
+from diator.exceptions import DecodingError, EncodingError, UnknownMessageError
 from diator.messages.decoding import MessageDecoder
 from diator.messages.registry import MessageRegistry
 from diator.testing.fields import field_names
@@ -29,12 +29,17 @@ class RecordingBroker(InMemoryMessageBroker):
 
     Args:
         timeline: Where what is published is noted.
+        registry: Tells which events a relay publishes of an outbox, which has nothing
+            but their JSON; a registry without types if left out.
 
     """
 
-    def __init__(self, timeline: Timeline) -> None:
+    def __init__(
+        self, timeline: Timeline, registry: MessageRegistry | None = None
+    ) -> None:
         super().__init__()
         self._timeline = timeline
+        self._registry = MessageRegistry() if registry is None else registry
 
     async def publish(
         self, messages: Sequence[Message], /
@@ -60,10 +65,23 @@ class RecordingBroker(InMemoryMessageBroker):
                 [outcome] = await super().publish([message])
             outcomes.append(outcome)
             if outcome is None:
-                self._timeline.add("published", message.payload)
+                self._timeline.add("published", self._read(message))
             else:
                 self._timeline.add("handler", f"the broker refuses: {outcome}")
         return outcomes
+
+    def _read(self, message: Message) -> object:
+        """Give what was published, as far as it is known."""
+        if not isinstance(message.payload, msgspec.Raw):
+            return message.payload
+        try:
+            return MessageDecoder(self._registry).decode(_delivered(message)).message
+        except UnknownMessageError:
+            return message.message_name
+
+
+def _delivered(message: Message) -> Delivery:
+    return Delivery(topic=message.topic, body=encode(message), headers=message.headers)
 
 
 def _check_survival(message: Message) -> None:
@@ -73,11 +91,8 @@ def _check_survival(message: Message) -> None:
         return
     registry = MessageRegistry()
     registry.add(type(before), name=message.message_name)
-    delivery = Delivery(
-        topic=message.topic, body=encode(message), headers=message.headers
-    )
     try:
-        after: Any = MessageDecoder(registry).decode(delivery).message
+        after: Any = MessageDecoder(registry).decode(_delivered(message)).message
     except DecodingError as error:
         msg = f"{type(before).__name__} does not survive the wire: {error}"
         raise EncodingError(msg) from error

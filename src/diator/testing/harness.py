@@ -6,13 +6,16 @@ import inspect
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from diator.events.collector import collecting
 from diator.events.event_emitter import EventEmitter
 from diator.events.map import EventMap
+from diator.events.sinks import message_type
 from diator.exceptions import InUseError
 from diator.handler import qualified_name
 from diator.invocation import invocation
 from diator.mediator import Mediator
 from diator.middlewares.base import MiddlewareChain
+from diator.middlewares.roles import role
 from diator.requests.map import RequestMap
 from diator.requests.request import StreamRequest
 from diator.testing.broker import RecordingBroker
@@ -48,7 +51,7 @@ class Harness:
 
     Attributes:
         sent: The requests that were sent, nested ones too.
-        raised: The events that were emitted, or received.
+        raised: The events that were emitted, received, or given to an outbox.
         published: The events and posted commands that the broker took.
         broker: The message broker, which consumers can subscribe to.
         timeline: All that happened; `str` shows it.
@@ -60,7 +63,7 @@ class Harness:
         self.sent = Messages("sent", self.timeline)
         self.raised = Messages("raised", self.timeline)
         self.published = Messages("published", self.timeline)
-        self.broker = RecordingBroker(self.timeline)
+        self.broker = RecordingBroker(self.timeline, mediator.event_emitter.registry)
         self._original = mediator
         self._values: dict[Any, Any] = {}
         self._answers: dict[type, Any] = {}
@@ -167,10 +170,10 @@ class Harness:
         )
         recording = MiddlewareChain()
         recording.add(self._record_sent)
-        _add_all(recording, self._original.middleware_chain)
+        self._add_all(recording, self._original.middleware_chain)
         recording_events = MiddlewareChain()
         recording_events.add(self._record_raised)
-        _add_all(recording_events, emitter.middleware_chain)
+        self._add_all(recording_events, emitter.middleware_chain)
         mediator = Mediator(
             request_map=self._request_map(),
             middleware_chain=recording,
@@ -254,6 +257,23 @@ class Harness:
         with self.timeline.during("raised", event):
             return await handle(event)
 
+    async def _record_outbound(self, message: Any, handle: Handle) -> Any:
+        """Note the events that an outbox around this is going to take."""
+        collector = collecting()
+        before = len(collector.events or ())
+        answer = await handle(message)
+        for event in (collector.events or ())[before:]:
+            # Those of nested sends come by once more, as those of the outermost.
+            if message_type(type(event)) is not None and not self.raised.has(event):
+                self.timeline.add("raised", event, "-> outbox")
+        return answer
+
+    def _add_all(self, chain: MiddlewareChain, original: MiddlewareChain) -> None:
+        for middleware, only in original:
+            chain.add(middleware, only=only)
+            if role(middleware, "takes_outbound") is True:
+                chain.add(self._record_outbound, only=only)
+
     async def _answer(self, request: Any) -> Any:
         answer = self._given(request)
         return await answer if inspect.isawaitable(answer) else answer
@@ -278,8 +298,3 @@ def _is_error(answer: Any) -> bool:
     return isinstance(answer, BaseException) or (
         inspect.isclass(answer) and issubclass(answer, BaseException)
     )
-
-
-def _add_all(chain: MiddlewareChain, original: MiddlewareChain) -> None:
-    for middleware, only in original:
-        chain.add(middleware, only=only)

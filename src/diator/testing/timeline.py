@@ -129,6 +129,13 @@ class Messages:
         self._kind: Kind = kind
         self._timeline = timeline
 
+    def has(self, message: object) -> bool:
+        """Tell whether this very message is among them."""
+        return any(
+            line.kind == self._kind and line.message is message
+            for line in self._timeline.lines
+        )
+
     def all(
         self,
         message_type: type[M],
