@@ -21,6 +21,7 @@ import runpy
 import shlex
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
@@ -67,7 +68,14 @@ VARYING = {
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": "<id>",
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?(Z|\+00:00)?": "<time>",
     r"\b\d+\.\d+( ms|s)?\b": "<duration>",
+    r"\b\d{13}-\d+\b": "<entry>",
+    r'"pid": \d+': '"pid": <pid>',
+    # The context, from which structlog takes them, has no order.
+    r"\b((causation|correlation|request)_id='<id>' ?)+": "<ids>",
 }
+
+# What only looks at other processes, which may be on their way to what is shown.
+LOOKS = {"health", "list", "status"}
 
 
 @dataclass(frozen=True)
@@ -181,7 +189,9 @@ class Reader:
 
     def _save(self, block: Block) -> None:
         self._files.add(block.title)
-        (self._folder / block.title).write_text(self._with_redis(block.source))
+        path = self._folder / block.title
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(self._with_redis(block.source))
 
     def _type_in(self, path: str, block: Block) -> None:
         code = compile(
@@ -207,10 +217,23 @@ class Reader:
             elif block.title:
                 terminal = Terminal(self._executable(words), self._folder)
                 self._terminals[block.title] = terminal
+                # What it writes of its health.
+                self._files |= {word for word in words if word.endswith(".json")}
                 return terminal.read(block.output.count("\n"))
+            elif LOOKS & {*words}:
+                printed += self._look(self._executable(words), block.output)
             else:
                 printed += self._call(self._executable(words))
         return printed
+
+    def _look(self, command: list[str], shown: str) -> str:
+        """Repeat a command until what it looks at is as shown, or for long enough."""
+        deadline = time.monotonic() + BLOCK_SECONDS
+        while True:
+            printed = self._call(command)
+            is_late = time.monotonic() > deadline
+            if is_late or self._compare(printed, shown) is None:
+                return printed
 
     def _converse(self, block: Block) -> str | None:
         """Compare what commands print that stand before their output, each after $."""
@@ -225,7 +248,9 @@ class Reader:
         """Tell whether a command concerns what the page has had saved."""
         if words[0] == "pytest":
             return bool(self._files)
-        modules = {f"{word.partition(':')[0]}.py" for word in words if ":" in word}
+        # As in `diator check shop.app:mediator`, and `python -m shop.app`.
+        names = {word.partition(":")[0] for word in words}
+        modules = {f"{name.replace('.', '/')}.py" for name in names}
         return bool(self._files & {*words, *modules})
 
     def _executable(self, words: list[str]) -> list[str]:

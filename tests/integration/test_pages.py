@@ -97,3 +97,31 @@ class TestReader:
         page.write_text(text)
 
         read(page, make_reader(text))
+
+    def test_folder(self, make_reader, tmp_path: Path):
+        """A file in a folder is run as the module that it is."""
+        text = (
+            '```python title="shop/app.py"\nprint(1)\n```\n\n'
+            "```shell\npython -m shop.app\n```\n\n```text\n1\n```\n"
+        )
+        page = tmp_path / "page.md"
+        page.write_text(text)
+
+        read(page, make_reader(text))
+
+    def test_look(self, make_reader, tmp_path: Path):
+        """A look at what others do is repeated until they have done it."""
+        text = (
+            '```python title="looks.py"\n'
+            "from pathlib import Path\n\n"
+            'with Path("looks").open("a+") as file:\n'
+            '    file.write("I")\n'
+            "    file.seek(0)\n"
+            "    print(file.read())\n"
+            "```\n\n"
+            "```shell\npython looks.py status\n```\n\n```text\nIII\n```\n"
+        )
+        page = tmp_path / "page.md"
+        page.write_text(text)
+
+        read(page, make_reader(text))
