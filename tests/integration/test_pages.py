@@ -29,6 +29,21 @@ def test_page(page, make_reader):
     read(path, make_reader(path.read_text()))
 
 
+def test_two_programs_on_postgresql(make_reader, postgresql, tmp_path: Path):
+    """The two programs do the same with the other database that they name."""
+    text = (DOCS / "two-programs.md").read_text()
+    for program in ("shop", "mails"):
+        postgresql.ask(f"CREATE DATABASE two_programs_{program}")
+        shown = f'DATABASE_URL = "sqlite+aiosqlite:///{program}.db"'
+        assert shown in text
+        url = postgresql.url.replace("/postgres", f"/two_programs_{program}")
+        text = text.replace(shown, f'DATABASE_URL = "{url}"')
+    page = tmp_path / "page.md"
+    page.write_text(text)
+
+    read(page, make_reader(text))
+
+
 def test_errors():
     """The page about errors says of every one when it is raised."""
     errors = [
