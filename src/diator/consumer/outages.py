@@ -51,7 +51,7 @@ class Outages:
             doing=doing,
             group=self._group,
             # What a broker says of itself holds nothing of the messages.
-            error=described(error),
+            error=described(error, places=False),
         )
         if isinstance(error, ConfigurationError) and self.broken_by is None:
             # No repetition will change it. What is being handled can still finish.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from diator.consumer.failures import causes
+from diator.consumer.failures import causes, place_of
 from diator.logger import get_logger
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def tell_message(
         "attempt": held.attempt,
     }
     if failure is not None:
-        fields["causes"] = [type(cause).__name__ for cause in causes(failure)]
+        fields["causes"] = [_told(cause) for cause in causes(failure)]
     tell(level, text, **fields)
 
 
@@ -50,3 +50,9 @@ def tell(level: str, text: str, **fields: Any) -> None:
     """Log something; a processor of the application's must not end the consumer."""
     with suppress(Exception):
         getattr(get_logger(), level)(text, **fields)
+
+
+def _told(cause: BaseException) -> str:
+    place = place_of(cause)
+    name = type(cause).__name__
+    return name if place is None else f"{name} at {place}"

@@ -116,7 +116,8 @@ class TestRetry:
 
         [(message_id, cause)] = dead(service)
         assert message_id == "7"
-        assert cause.endswith("failed at UserJoined; FailedError: 7")
+        told = "failed at UserJoined; FailedError: 7 (consumer/test_consumption.py:"
+        assert told in cause
         assert service.broker.ids == ["8"]
         health = await consumer.health()
         assert (health["dead_lettered"], health["retried"]) == (1, 2)
@@ -159,6 +160,19 @@ class TestRetry:
         [(delivery, _)] = service.broker.dead
         assert delivery.attempt == 3
         assert "attempt=3" in caplog.text
+
+    async def test_place_in_the_log(self, caplog: pytest.LogCaptureFixture):
+        """The log says where a handler failed, and nothing of what the error says."""
+        service = Service()
+        service.on_joined = Failing(FailedError("secret"))
+        service.put(7)
+        with caplog.at_level(logging.WARNING, "diator"):
+            await service.consume()
+
+        [record] = caplog.records
+        assert "causes=['FailedError at consumer/test_consumption.py:" in caplog.text
+        assert record.diator["causes"][0].endswith(" in Failing.__call__")
+        assert "secret" not in caplog.text
 
     @pytest.mark.parametrize(
         "lasting",
@@ -801,7 +815,7 @@ class TestBroken:
         with caplog.at_level(logging.WARNING, "diator"):
             await service.consume()
 
-        assert "ConnectionError: no route to it" in caplog.text
+        assert "error='ConnectionError: no route to it'" in caplog.text
 
 
 class TestEnd:
@@ -1051,4 +1065,5 @@ class TestCancellation:
         task.cancel()
         await task
 
-        assert [cause for _, cause in dead(service)] == ["CancelledError"]
+        [(_, cause)] = dead(service)
+        assert cause.startswith("CancelledError (consumer/test_consumption.py:")
