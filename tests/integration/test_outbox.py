@@ -18,12 +18,16 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from diator import Mediator
 from diator.backoff import Backoff
+from diator.exceptions import ConfigurationError
 from diator.messages.received import Received, handling
+from diator.messages.registry import MessageRegistry
 from diator.middlewares.inbox import InboxMiddleware
 from diator.middlewares.transaction import TransactionMiddleware
 from diator.outbox import relay as relay_module
 from diator.outbox.dead_letters import OutboxDeadLetters
+from diator.outbox.outbox import Outbox
 from diator.outbox.relay import Relay
+from diator.outbox.tables import Tables
 from tests.outbox_process import (
     KEYS,
     Counted,
@@ -429,6 +433,15 @@ class TestCreateAll:
         async with engine.connect() as connection:
             count = select(func.count()).select_from(tables.bucket)
             assert await connection.scalar(count) == 32
+
+    async def test_missing(self, engine):
+        """Where the tables are missing, it is said how they are created."""
+        outbox = Outbox(engine, MessageRegistry(), tables=Tables(prefix="no_"))
+        relay = Relay(outbox, LedgerBroker())
+
+        for ask in (outbox.status, relay.__aenter__):
+            with pytest.raises(ConfigurationError, match=r"tables\.create_all"):
+                await ask()
 
 
 class TestInbox:

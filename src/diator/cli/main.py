@@ -26,6 +26,12 @@ from diator.logger import get_logger
 
 FAILED = 1
 SIGNALLED = 128  # what shells add to the number of a signal
+FAREWELL_SECONDS = 0.05
+"""
+How long the event loop stays for a thread of aiosqlite whose connection has failed.
+
+It would write a traceback where the loop is closed before it has ended.
+"""
 DOING = {"relay": "relaying", "consume": "consuming"}
 WANTED = {"relay": "the Relay", "consume": "the Consumer"}
 
@@ -253,7 +259,16 @@ async def _with(
     wanted: str,
 ) -> None:
     async with opened(load_or_fail(target), *methods, wanted=wanted) as found:
-        await act(found)
+        try:
+            await act(found)
+        except (DiatorError, ConnectionError, typer.BadParameter):
+            raise
+        except Exception as error:
+            await asyncio.sleep(FAREWELL_SECONDS)
+            # By the database or the broker: SQLAlchemy adds lines with the statement.
+            text = str(error).partition("\n")[0]
+            msg = f"{type(error).__name__}: {text}"
+            raise DiatorError(msg) from error
 
 
 async def _with_letters(target: str, act: Callable[[Any], Awaitable[None]]) -> None:

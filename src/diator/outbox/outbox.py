@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from diator.events.message_brokers.encoding import encode
 from diator.messages.headers import outgoing_headers
-from diator.outbox.tables import BUCKETS, Tables, in_utc, insert_of
+from diator.outbox.tables import BUCKETS, Tables, in_utc, insert_of, tables_needed
 
 if TYPE_CHECKING:
     import asyncio
@@ -114,15 +114,22 @@ class Outbox:
         session.info.setdefault(_WRITTEN, set()).add(self)
 
     async def status(self) -> OutboxStatus:
-        """Look how many messages wait, since when, and how many were given up."""
+        """
+        Look how many messages wait, since when, and how many were given up.
+
+        Raises:
+            ConfigurationError: The tables are missing.
+
+        """
         outbox, dead = self.tables.outbox, self.tables.dead
         # By the key, since nothing else finds it without reading all the others.
         first = select(outbox.c.created_at).order_by(outbox.c.seq).limit(1)
         query = select(
             _count(outbox.c.seq), first.scalar_subquery(), _count(dead.c.message_id)
         )
-        async with self.engine.connect() as connection:
-            pending, oldest, died = (await connection.execute(query)).one()
+        with tables_needed():
+            async with self.engine.connect() as connection:
+                pending, oldest, died = (await connection.execute(query)).one()
         seconds = 0.0
         if oldest is not None:
             # Clocks may differ, and what was raised just now come from the future.

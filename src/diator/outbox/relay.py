@@ -12,11 +12,17 @@ import msgspec
 from diator.backoff import Backoff
 from diator.cancellation import raise_if_cancelled
 from diator.events.message_brokers.protocol import Message, checked
-from diator.exceptions import ConfigurationError, EncodingError, InUseError
+from diator.exceptions import (
+    ConfigurationError,
+    DiatorError,
+    EncodingError,
+    InUseError,
+)
 from diator.logger import get_logger
 from diator.outbox.batch import Batches, Failure, Outcome
 from diator.outbox.postgresql import LockedBuckets
 from diator.outbox.sqlite import Lease, uninterrupted
+from diator.outbox.tables import tables_needed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -112,7 +118,8 @@ class Relay:
 
         Raises:
             InUseError: It is running already.
-            sqlalchemy.exc.SQLAlchemyError: The database is away, or has no tables.
+            ConfigurationError: The tables are missing.
+            sqlalchemy.exc.SQLAlchemyError: The database is away.
 
         """
         self._begin()
@@ -181,7 +188,8 @@ class Relay:
 
     async def _prepare(self) -> None:
         """Find out early whether the tables are there."""
-        await uninterrupted(self._fill())
+        with tables_needed():
+            await uninterrupted(self._fill())
 
     async def _fill(self) -> None:
         async with self._outbox.engine.begin() as connection:
@@ -211,18 +219,21 @@ class Relay:
                 await _wait(self._woken, self._poll_seconds)
 
     async def _relay_batch(self) -> bool:
-        return await self._work.relay(self._publish)
+        with tables_needed():
+            return await self._work.relay(self._publish)
 
     async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T | None:
         """Attempt something until nothing fails, or it is to stop."""
         failures = 0
+        last: type[BaseException] | None = None
         while not self._stopped.is_set():
             try:
                 return await attempt()
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # drivers may raise anything
                 raise_if_cancelled(error)
                 failures += 1
-                _log("relay failed", failures=failures, exc_info=error)
+                _log_failure(error, failures, is_new=type(error) is not last)
+                last = type(error)
                 await _wait(self._stopped, RECOVERING.delay(failures))
         return None
 
@@ -285,6 +296,7 @@ class Relay:
         if attempts < self._max_attempts and not isinstance(error, LASTING):
             return Failure(waiting, error, self._backoff.delay(attempts))
         _log(
+            "error",
             "message given up",
             message_name=waiting.message_name,
             message_id=str(waiting.message_id),
@@ -294,10 +306,31 @@ class Relay:
         return Failure(waiting, error, None)
 
 
-def _log(event: str, **fields: Any) -> None:
+def _log(level: str, event: str, **fields: Any) -> None:
     # A log that fails must not keep what was published from being noted.
     with suppress(Exception):
-        get_logger().error(event, **fields)
+        getattr(get_logger(), level)(event, **fields)
+
+
+def _log_failure(error: BaseException, failures: int, *, is_new: bool) -> None:
+    is_outage = isinstance(error, OSError)
+    fields: dict[str, Any] = {"failures": failures}
+    # An outage, and what diator says itself, are clear without a traceback.
+    if is_new and not is_outage and not isinstance(error, DiatorError):
+        fields["exc_info"] = error
+    else:
+        fields["error"] = _first_line(error)
+    _log("warning" if is_outage else "error", "relay failed", **fields)
+
+
+def _first_line(error: BaseException) -> str:
+    name = type(error).__name__
+    try:
+        # SQLAlchemy adds the statement and its parameters on lines of their own.
+        text = str(error).partition("\n")[0]
+    except Exception:  # noqa: BLE001  # whatever its author did wrong
+        text = ""
+    return f"{name}: {text}" if text else name
 
 
 def _outage(error: Exception) -> ConnectionError:
@@ -324,7 +357,7 @@ def _read_headers(headers: bytes) -> dict[str, str]:
         return _decode_headers(headers)
     except msgspec.MsgspecError as error:
         # Somebody else has written the row. It must not hold back all others.
-        _log("headers left out that cannot be read", reason=str(error))
+        _log("error", "headers left out that cannot be read", reason=str(error))
         return {}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
@@ -23,9 +24,13 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from diator.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 BUCKETS = 32
 """
@@ -35,6 +40,9 @@ More relays than half of that could not work at once, and each looks at all of t
 when it looks for work. Messages that wait while this number is changed may overtake
 others with the same key.
 """
+
+UNDEFINED_TABLE = "42P01"
+"""How PostgreSQL says that a table is missing."""
 
 # Who creates the tables waits for others who do, by a lock with an arbitrary number.
 CREATION_LOCK = 0x6469_6174_6F72
@@ -149,6 +157,30 @@ class Tables:
         await connection.execute(
             insert(self.lease).on_conflict_do_nothing(), [{"id": 0}]
         )
+
+
+@contextmanager
+def tables_needed() -> Generator[None]:
+    """
+    Say how tables that are missing are created.
+
+    Raises:
+        ConfigurationError: What is done inside has not found a table.
+
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        found: Any = error.orig
+        if getattr(found, "sqlstate", None) == UNDEFINED_TABLE or (
+            "no such table" in str(found)
+        ):
+            msg = (
+                "the tables of the outbox are missing: create them with `await "
+                "outbox.tables.create_all(engine)`, or by a migration"
+            )
+            raise ConfigurationError(msg) from error
+        raise
 
 
 def insert_of(dialect: str) -> Any:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 
@@ -295,6 +296,32 @@ class TestOutbox:
             1,
             "diator: the database is away\n",
         )
+
+    @pytest.mark.parametrize(
+        "database, told",
+        [
+            ("empty.db", "the tables of the outbox are missing: create them with"),
+            ("no/folder.db", "OperationalError: (sqlite3.OperationalError) unable to"),
+        ],
+    )
+    def test_no_tables(self, database, told, tmp_path, monkeypatch):
+        """What the database says is one line, also without tables or database."""
+
+        @asynccontextmanager
+        async def open_outbox():
+            url = f"sqlite+aiosqlite:///{tmp_path / database}"
+            engine = create_async_engine(url)
+            try:
+                yield Outbox(engine, MessageRegistry())
+            finally:
+                await engine.dispose()
+
+        monkeypatch.setattr(sys.modules[HERE], "mere_outbox", open_outbox)
+
+        result = invoke("outbox", "status", f"{HERE}:mere_outbox")
+
+        [line] = result.stderr.splitlines()
+        assert (result.exit_code, line.startswith(f"diator: {told}")) == (1, True)
 
     def test_no_place(self):
         """A place that is none fails, with the reason."""

@@ -17,9 +17,10 @@ from diator.events.event import CommandPosted
 from diator.events.message_brokers.encoding import MAX_BODY_BYTES
 from diator.exceptions import BindingError, ConfigurationError, EncodingError
 from diator.messages.headers import sending_headers
+from diator.messages.registry import MessageRegistry
 from diator.outbox import outbox as outbox_module
 from diator.outbox.outbox import Outbox, OutboxStatus, bucket_of
-from diator.outbox.tables import BUCKETS
+from diator.outbox.tables import BUCKETS, Tables
 from diator.requests.request import Command
 from tests.unit.outbox.parts import Moved, commit, make_outbox, names_waiting, waiting
 
@@ -225,6 +226,13 @@ class TestStatus:
         await commit(outbox, Moved(name="second"))
 
         assert (await outbox.status()).oldest_seconds > 3_000
+
+    async def test_no_tables(self, engine):
+        """Where the tables are missing, it is said how they are created."""
+        outbox = Outbox(engine, MessageRegistry(), tables=Tables(prefix="no_"))
+
+        with pytest.raises(ConfigurationError, match=r"outbox\.tables\.create_all"):
+            await outbox.status()
 
 
 class TestBucketOf:

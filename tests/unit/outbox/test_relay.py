@@ -483,6 +483,11 @@ class TestOutage:
         assert all(told in row.last_error for row in await waiting(outbox))
 
 
+class WithoutTextError(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
 class TestBackground:
     async def test_woken(self, outbox, broker):
         """What this process commits is published at once, without polling."""
@@ -580,7 +585,8 @@ class TestBackground:
             await task
 
         assert broker.names == ["it"]
-        assert "no such table" in caplog.text
+        assert "await outbox.tables.create_all(engine)" in caplog.text
+        assert "Traceback" not in caplog.text
         await outbox.engine.dispose()
 
     async def test_stopped_before(self, outbox, broker):
@@ -602,7 +608,7 @@ class TestBackground:
         broker.outage = ConnectionError("down")
         await commit(outbox, *moved("it"))
 
-        with caplog.at_level(logging.ERROR, "diator"):
+        with caplog.at_level(logging.INFO, "diator"):
             async with Relay(outbox, broker):
                 for _ in range(2):
                     await broker.asked.wait()
@@ -612,7 +618,40 @@ class TestBackground:
 
         assert broker.names == ["it"]
         assert "relay failed" in caplog.text
-        assert "down" in caplog.text
+        assert {record.levelname for record in caplog.records} == {"WARNING"}
+        lines = caplog.text.splitlines()
+        assert len(lines) == len(caplog.records)
+        assert all("down" in line for line in lines)
+
+    async def test_failure(self, outbox, broker, caplog, monkeypatch):
+        """Of failures in a row that are alike, the first alone has a traceback."""
+        monkeypatch.setattr(relay_module, "RECOVERING", AT_ONCE)
+        errors = [
+            LookupError("one\nand its parameters"),
+            LookupError("two\nand its parameters"),
+            WithoutTextError(),
+            WithoutTextError(),
+        ]
+        relay = watched(Relay(outbox, broker))
+
+        async def fail(publish):
+            if errors:
+                raise errors.pop(0)
+            return False
+
+        with caplog.at_level(logging.INFO, "diator"):
+            async with relay:
+                relay._work.relay = fail
+                await waits(relay)
+
+        assert [record.exc_info is not None for record in caplog.records] == [
+            True,
+            False,
+            True,
+            False,
+        ]
+        told = [record.diator.get("error") for record in caplog.records]
+        assert told == [None, "LookupError: two", None, "WithoutTextError"]
 
     async def test_cancelled_by_a_library(self, outbox):
         """A library that cancels what is awaited does not end the relay."""
@@ -660,7 +699,7 @@ class TestBackground:
         try:
             relay = Relay(make_outbox(engine), broker)
             for _ in range(2):
-                with pytest.raises(Exception, match="no such table"):
+                with pytest.raises(ConfigurationError, match="create_all"):
                     await relay.__aenter__()
         finally:
             await engine.dispose()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import MetaData, func, inspect, select
+from sqlalchemy import MetaData, func, inspect, select, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from diator.exceptions import ConfigurationError
-from diator.outbox.tables import BUCKETS, Tables, in_utc, insert_of
+from diator.outbox.tables import BUCKETS, Tables, in_utc, insert_of, tables_needed
 
 
 async def table_names(engine):
@@ -88,6 +89,14 @@ class TestCreateAll:
         await Tables(metadata).create_all(engine)
 
         assert await table_names(engine) == before
+
+
+class TestTablesNeeded:
+    async def test_other_errors(self, engine):
+        """Other errors of the database are not what it is about."""
+        with pytest.raises(OperationalError, match="syntax error"), tables_needed():
+            async with engine.connect() as connection:
+                await connection.execute(text("nonsense"))
 
 
 class TestInsertOf:
