@@ -334,7 +334,8 @@ def _first_line(error: BaseException) -> str:
 
 
 def _outage(error: Exception) -> ConnectionError:
-    outage = ConnectionError(f"the message broker cannot be reached: {error}")
+    reason = str(error) or type(error).__name__
+    outage = ConnectionError(f"the message broker does not take messages: {reason}")
     outage.__cause__ = error
     return outage
 
