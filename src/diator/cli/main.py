@@ -158,7 +158,8 @@ def outbox_status(target: Target) -> None:
         else:
             status = dict(await found.health())
             # Of a relay that was made to be asked, and not of those that run.
-            status.pop("running", None)
+            for name in ("running", "connected"):
+                status.pop(name, None)
         print(json.dumps(status, default=str))  # noqa: T201  # for machines
 
     _run(_with(target, show, "status|health", wanted="the Outbox or the Relay"))

@@ -111,6 +111,9 @@ class Relay:
         self._stopped = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_begun = False
+        self._is_prepared = False
+        # Each of those at work has attempts of its own.
+        self._failing: set[object] = set()
 
     async def __aenter__(self) -> Self:
         """
@@ -168,12 +171,17 @@ class Relay:
         Say how it does, for a probe.
 
         Returns:
-            `running`, and what `Outbox.status` says: `pending`, `oldest_seconds` and
-            `dead`.
+            `running`; `connected`, whether the last attempt to relay worked, which asks
+            the broker only where something waits; and what `Outbox.status` says:
+            `pending`, `oldest_seconds` and `dead`.
 
         """
         status = asdict(await self._outbox.status())
-        return {"running": self._woken in self._outbox.committed, **status}
+        return {
+            "running": self._woken in self._outbox.committed,
+            "connected": self._is_prepared and not self._failing,
+            **status,
+        }
 
     def stop(self) -> None:
         """Finish what is being published, and end then."""
@@ -200,11 +208,13 @@ class Relay:
         try:
             if not is_prepared:
                 await self._insist(self._prepare)
+            self._is_prepared = True
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._work.at_once):
                     group.create_task(self._relay())
         finally:
             self._outbox.committed.discard(self._woken)
+            self._is_prepared = False
             self._stopped.clear()
             with suppress(Exception):
                 await self._work.release()
@@ -226,15 +236,20 @@ class Relay:
         """Attempt something until nothing fails, or it is to stop."""
         failures = 0
         last: type[BaseException] | None = None
-        while not self._stopped.is_set():
-            try:
-                return await attempt()
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # drivers may raise anything
-                raise_if_cancelled(error)
-                failures += 1
-                _log_failure(error, failures, is_new=type(error) is not last)
-                last = type(error)
-                await _wait(self._stopped, RECOVERING.delay(failures))
+        attempts = object()
+        try:
+            while not self._stopped.is_set():
+                try:
+                    return await attempt()
+                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # drivers may raise anything
+                    raise_if_cancelled(error)
+                    failures += 1
+                    self._failing.add(attempts)
+                    _log_failure(error, failures, is_new=type(error) is not last)
+                    last = type(error)
+                    await _wait(self._stopped, RECOVERING.delay(failures))
+        finally:
+            self._failing.discard(attempts)
         return None
 
     async def _publish(self, batch: Sequence[Waiting]) -> Outcome:

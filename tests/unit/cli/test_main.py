@@ -31,7 +31,7 @@ from tests.unit.consumer.fake_broker import FakeBroker
 
 class FakeOutbox:
     async def health(self):
-        return {"running": False, "pending": 3}
+        return {"running": False, "connected": False, "pending": 3}
 
 
 class MereOutbox:

@@ -324,8 +324,49 @@ class TestHealth:
 
         assert (before["running"], before["pending"], before["dead"]) == (False, 2, 0)
         assert before["oldest_seconds"] >= 0
-        assert during["running"]
-        assert not (await relay.health())["running"]
+        assert (during["running"], before["connected"]) == (True, False)
+        after = await relay.health()
+        assert (after["running"], after["connected"]) == (False, False)
+
+    async def test_connected(self, outbox, broker):
+        """A probe is told whether the last attempt to relay worked."""
+        broker.outage = ConnectionError("down")
+        await commit(outbox, *moved("it"))
+        relay = watched(Relay(outbox, broker))
+        relay._stopped = Watched()
+
+        async with relay:
+            await relay._stopped.awaited.wait()
+            away = await relay.health()
+            broker.outage = None
+            await waits(relay)
+            back = await relay.health()
+
+        assert (away["running"], away["connected"]) == (True, False)
+        assert (back["running"], back["connected"]) == (True, True)
+
+    async def test_not_yet_connected(self, outbox, broker):
+        """It is not connected before an attempt has worked."""
+        relay = watched(Relay(outbox, broker))
+        may_go_on = asyncio.Event()
+        prepare = relay._prepare
+
+        async def prepare_later():
+            await may_go_on.wait()
+            await prepare()
+
+        relay._prepare = prepare_later
+        task = asyncio.create_task(relay.run())
+        await asyncio.sleep(0)
+        before = await relay.health()
+        may_go_on.set()
+        await waits(relay)
+        after = await relay.health()
+        relay.stop()
+        await task
+
+        assert (before["running"], before["connected"]) == (True, False)
+        assert after["connected"]
 
 
 class BrokenBroker:
@@ -426,9 +467,7 @@ class TestOutage:
 
         await commit(outbox, *moved("it"))
 
-        with pytest.raises(
-            ConnectionError, match="take messages: TimeoutError"
-        ):
+        with pytest.raises(ConnectionError, match="take messages: TimeoutError"):
             await relay_all(outbox, Silent())
 
     async def test_in_part(self, outbox, broker):
