@@ -75,7 +75,9 @@ def _log_level(name: str) -> str:
 LogLevel = Annotated[
     str,
     typer.Option(
-        callback=_log_level, help="Log from this level on, unless the application logs."
+        callback=_log_level,
+        help="Log from this level on, unless the application logs; DEBUG is for what "
+        "diator logs alone.",
     ),
 ]
 
@@ -230,10 +232,15 @@ def _chosen(ids: list[str] | None, *, everything: bool) -> list[str] | None:
 def _run_service(
     command: str, target: str, health_file: Path | None, log_level: str
 ) -> None:
+    level = logging.getLevelNamesMapping()[log_level]
     # Without effect where the application has configured logging.
     logging.basicConfig(
-        level=log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+        level=max(level, logging.INFO),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
+    if level < logging.INFO:
+        # Of others, it would be several lines for each statement.
+        logging.getLogger("diator").setLevel(level)
     found = load_or_fail(target)
 
     async def run() -> None:

@@ -388,6 +388,36 @@ class TestService:
         assert result.exit_code == 2
         assert "there is no log level 'nonsense'" in result.stderr
 
+    @pytest.mark.parametrize(
+        "level, told",
+        [
+            ("DEBUG", ["diator debug", "diator info", "other info"]),
+            ("INFO", ["diator info", "other info"]),
+            ("ERROR", []),
+        ],
+    )
+    def test_what_is_logged(self, level, told, tmp_path):
+        """What is finer than INFO is logged of diator alone."""
+        at_the_end = (
+            "import logging; [getattr(logging.getLogger(name), at)(f'{name} {at}')"
+            " for name in ('diator', 'other') for at in ('debug', 'info')]"
+        )
+        with start("relay", tmp_path, at_the_end, "--log-level", level) as process:
+            assert process.stdout.readline() == "running\n"
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=20)
+
+        lines = [line.split(maxsplit=4)[4] for line in errors.splitlines()]
+        assert [line for line in lines if "relaying" not in line] == told
+
+    def test_debug(self, caplog):
+        """The level is diator's, whatever the application has configured."""
+        # To which level it goes back afterwards.
+        with caplog.at_level(logging.INFO, "diator"):
+            invoke("relay", f"{HERE}:ended", "--log-level", "debug")
+
+            assert logging.getLogger("diator").level == logging.DEBUG
+
     def test_error_of_the_application(self):
         """An error of the application's own is not hidden behind a line."""
         assert isinstance(invoke("relay", f"{HERE}:failing").exception, KeyError)
@@ -454,12 +484,12 @@ class TestService:
         assert "ZeroDivisionError" in errors
 
 
-def start(command, folder, at_the_end, at_stop="pass"):
+def start(command, folder, at_the_end, *options, at_stop="pass"):
     (folder / "some_service.py").write_text(
         SERVICE.format(at_the_end=at_the_end, at_stop=at_stop)
     )
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, command, "some_service:service"],
+        [sys.executable, "-c", PROGRAM, command, "some_service:service", *options],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
