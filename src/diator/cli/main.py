@@ -21,7 +21,7 @@ from diator.cli.letters import drop, replay, show_list, show_one
 from diator.cli.loading import check_command, command_of, load, opened
 from diator.cli.service import SignalledError, read_health, serve
 from diator.cli.wiring import check, describe, explain, graph
-from diator.exceptions import ConfigurationError, DiatorError
+from diator.exceptions import ConfigurationError, DeadLetterNotFoundError, DiatorError
 from diator.logger import get_logger
 
 FAILED = 1
@@ -201,10 +201,12 @@ def replay_letters(
     target: Target, ids: Letters = None, *, everything: All = False
 ) -> None:
     """Have dead letters tried again."""
+    chosen = _chosen(ids, everything=everything)
 
     async def act(found: Any) -> None:
-        number = await replay(found, _chosen(ids, everything=everything))
+        number = await replay(found, chosen)
         console.print(f"Replayed {number}.")
+        _check_found(number, chosen)
 
     _run(_with_letters(target, act))
 
@@ -214,10 +216,12 @@ def drop_letters(
     target: Target, ids: Letters = None, *, everything: All = False
 ) -> None:
     """Delete dead letters for good."""
+    chosen = _chosen(ids, everything=everything)
 
     async def act(found: Any) -> None:
-        number = await drop(found, _chosen(ids, everything=everything))
+        number = await drop(found, chosen)
         console.print(f"Dropped {number}.")
+        _check_found(number, chosen)
 
     _run(_with_letters(target, act))
 
@@ -226,7 +230,16 @@ def _chosen(ids: list[str] | None, *, everything: bool) -> list[str] | None:
     if bool(ids) is everything:
         msg = "name ids, or --all"
         raise typer.BadParameter(msg)
-    return ids or None
+    # Each once, so that they can be counted.
+    return list(dict.fromkeys(ids)) if ids else None
+
+
+def _check_found(number: int, chosen: list[str] | None) -> None:
+    if chosen is not None and number < len(chosen):
+        msg = (
+            f"there was no dead letter for {len(chosen) - number} of {len(chosen)} ids"
+        )
+        raise DeadLetterNotFoundError(msg)
 
 
 def _run_service(
@@ -269,7 +282,7 @@ async def _with(
     async with opened(load_or_fail(target), *methods, wanted=wanted) as found:
         try:
             await act(found)
-        except (DiatorError, ConnectionError, typer.BadParameter):
+        except (DiatorError, ConnectionError):
             raise
         except Exception as error:
             await asyncio.sleep(FAREWELL_SECONDS)

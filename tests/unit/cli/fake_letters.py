@@ -42,11 +42,14 @@ class FakeLetters:
             raise DeadLetterNotFoundError(msg) from None
 
     async def replay(self, letter_ids):
-        self.replayed += letter_ids
+        self.replayed += [each for each in letter_ids if each in self.letters]
         return await self.drop(letter_ids)
 
     async def drop(self, letter_ids):
-        return len([self.letters.pop(each) for each in letter_ids])
+        found = [each for each in letter_ids if each in self.letters]
+        for each in found:
+            del self.letters[each]
+        return len(found)
 
 
 class DyingLetters(FakeLetters):

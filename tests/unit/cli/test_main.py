@@ -227,6 +227,18 @@ class TestDeadLetters:
         assert result.output == "Dropped 2.\n"
         assert (letters.replayed, letters.letters) == ([], {})
 
+    @pytest.mark.parametrize(
+        "command, done", [("replay", "Replayed"), ("drop", "Dropped")]
+    )
+    def test_ids_that_are_not_there(self, command, done):
+        """How many ids were not there is told when the rest is done."""
+        ids = ["1", "7", "1", "8"]
+
+        result = invoke("dead-letters", command, f"{HERE}:letters", *ids)
+
+        assert (result.exit_code, result.stdout) == (1, f"{done} 1.\n")
+        assert result.stderr == "diator: there was no dead letter for 2 of 3 ids\n"
+
     @pytest.mark.parametrize("chosen", [[], ["1", "--all"]])
     def test_ids_or_all(self, chosen):
         """What is meant has to be said."""
