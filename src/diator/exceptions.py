@@ -59,7 +59,7 @@ class NoSendError(DiatorError, RuntimeError):
 
 
 class EncodingError(DiatorError, ValueError):
-    """An event with a field that has no form on the wire."""
+    """An event with a field, or a key, that has no form on the wire."""
 
 
 class DecodingError(DiatorError, ValueError):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
+from reprlib import repr as shortened
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from uuid import UUID, uuid4
 
 from diator.events.event import CommandPosted, ECSTEvent, NotificationEvent
 from diator.events.message_brokers.protocol import COMMANDS, EVENTS, Message
-from diator.exceptions import BindingError, ConfigurationError
+from diator.exceptions import BindingError, ConfigurationError, EncodingError
 from diator.handler import qualified_name
 from diator.requests.request import Command
 
@@ -75,8 +76,8 @@ class MessageRegistry:
             name: What it is called on the wire, such as `user.joined.v1`; that of the
                 class if left out. It has to stay when the class is renamed.
             topic: Where it is published: `events`, or `commands`, if left out.
-            key: Gives the key of a message: those with the same one stay in order,
-                where the broker keeps any. Without, there is no order.
+            key: Gives the key of a message, a text: those with the same one stay in
+                order, where the broker keeps any. Without, there is no order.
 
         Raises:
             BindingError: It is another kind of class, has been added or published
@@ -207,6 +208,9 @@ class MessageRegistry:
             event: An instance of `NotificationEvent`, `ECSTEvent` or `CommandPosted`.
             headers: What travels with it.
 
+        Raises:
+            EncodingError: Its key function returned something else than a text.
+
         """
         message_id: UUID | None
         if isinstance(event, CommandPosted):
@@ -227,7 +231,7 @@ class MessageRegistry:
             message_id=message_id or uuid4(),
             payload=event,
             topic=entry.topic,
-            key=None if entry.key is None else entry.key(event),
+            key=None if entry.key is None else _key_of(event, entry.key),
             headers=headers,
         )
 
@@ -241,6 +245,18 @@ class MessageRegistry:
         entry = self.entry_of(message_type)
         self._published[message_type] = entry
         return entry
+
+
+def _key_of(event: Any, function: Callable[[Any], object]) -> str | None:
+    key = function(event)
+    if key is None or isinstance(key, str):
+        return key
+    msg = (
+        f"the key of {type(event).__name__} must be a str, or None, and its key= "
+        f"returned {shortened(key)}, of the type {type(key).__name__}: have it return "
+        "str(...) of that"
+    )
+    raise EncodingError(msg)
 
 
 def _check_name(owner: Any, kind: str, name: str) -> None:

@@ -100,7 +100,8 @@ class Outbox:
             events: Notification and ECST events, and `CommandPosted`.
 
         Raises:
-            EncodingError: A field of an event has no form in JSON, or it is too large.
+            EncodingError: A field of an event has no form in JSON, or it is too large,
+                or its key is no text.
             BindingError: It is another kind of event.
 
         """

@@ -9,7 +9,7 @@ import pytest
 from diator import DomainEvent, ECSTEvent, Event, EventEmitter, NotificationEvent
 from diator.events.message_brokers.memory import InMemoryMessageBroker
 from diator.events.sinks import message_type
-from diator.exceptions import EventsError
+from diator.exceptions import EncodingError, EventsError
 from tests.unit.fakes import Announced, FakeBroker, Happened
 
 
@@ -63,6 +63,20 @@ class TestBroker:
         )
 
         assert broker.batches == [["a", "c"]]
+
+    async def test_key_of_another_type(self):
+        """An event whose key is no text is refused, and others are published."""
+        broker = FakeBroker()
+        emitter = EventEmitter(message_broker=broker)
+        emitter.registry.add(Announced, key=lambda event: "k" if event.name else 0)
+
+        with pytest.raises(EventsError) as caught:
+            await emitter.emit(Announced(name=""), Announced(name="it"))
+
+        [failure] = caught.value.exceptions
+        assert "key of Announced must be a str" in str(failure)
+        assert isinstance(failure.__cause__, EncodingError)
+        assert broker.names == ["it"]
 
     async def test_nothing_to_publish(self):
         """Without events for it the broker is left alone."""

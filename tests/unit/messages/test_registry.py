@@ -9,7 +9,7 @@ import pytest
 
 from diator import Command, ECSTEvent, NotificationEvent
 from diator.events.event import CommandPosted
-from diator.exceptions import BindingError, ConfigurationError
+from diator.exceptions import BindingError, ConfigurationError, EncodingError
 from diator.messages.registry import MessageRegistry
 
 
@@ -77,6 +77,24 @@ class TestMessage:
         assert message.message_id == posted.command_id
         assert message.payload is posted.command
         assert (message.topic, message.key) == ("commands", "attic")
+
+    def test_key_of_another_type(self):
+        """A key that is no text is refused, with what the function returned."""
+        registry = MessageRegistry()
+        registry.add(UserJoined, key=lambda event: event.user_id)
+
+        with pytest.raises(
+            EncodingError,
+            match=r"key of UserJoined must be a str.* returned 7, .* type int: .*str\(",
+        ):
+            make_message(registry, UserJoined(user_id=7))
+
+    def test_no_key(self):
+        """A key function may give none."""
+        registry = MessageRegistry()
+        registry.add(UserJoined, key=lambda event: None)
+
+        assert make_message(registry, UserJoined(user_id=7)).key is None
 
     def test_headers(self):
         """The headers go with it."""

@@ -155,6 +155,11 @@ class TestAdd:
             await commit(outbox, *events)
         assert await names_waiting(outbox) == []
 
+    async def test_key_of_another_type(self, outbox):
+        """So is one whose key is no text."""
+        with pytest.raises(EncodingError, match=r"key of Moved must be a str"):
+            await commit(outbox, Moved(name="it", key=7))
+
     async def test_too_large(self, outbox):
         """So is one that no consumer would take."""
         with pytest.raises(EncodingError, match=r"moved\.v1 takes"):
