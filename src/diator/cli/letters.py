@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,7 +23,12 @@ PAGE = 1_000
 
 
 async def show_list(
-    letters: DeadLetters, console: Console, *, limit: int, after: str | None = None
+    letters: DeadLetters,
+    console: Console,
+    *,
+    limit: int,
+    after: str | None = None,
+    in_json: bool = False,
 ) -> None:
     """
     Print the oldest letters, without their bodies; for programs, tabs apart.
@@ -32,6 +38,7 @@ async def show_list(
         console: Where to print them.
         limit: How many at most.
         after: The id of the one that those to be printed come after.
+        in_json: Whether to print each as a line of JSON.
 
     Raises:
         LookupError: There is none with this id.
@@ -39,6 +46,10 @@ async def show_list(
     """
     last = None if after is None else await letters.get(after)
     found = await letters.list(limit + 1, after=last)
+    if in_json:
+        for letter in found[:limit]:
+            print(_as_json_line(letter), file=console.file)
+        return
     rows = [_row(letter) for letter in found[:limit]]
     if not console.is_terminal:
         for row in rows:
@@ -62,10 +73,16 @@ def _row(letter: DeadLetter) -> tuple[str, ...]:
         letter.topic,
         letter.key or "",
         str(letter.attempts),
-        f"{letter.died_at:%Y-%m-%d %H:%M:%S}",
+        f"{letter.died_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
         # A cause may have lines and tabs of its own.
         " ".join(letter.cause.split()),
     )
+
+
+def _as_json_line(letter: DeadLetter) -> str:
+    fields: dict[str, Any] = msgspec.to_builtins(letter)
+    del fields["body"]
+    return msgspec.json.encode(fields).decode()
 
 
 async def show_one(letters: DeadLetters, letter_id: str, console: Console) -> None:

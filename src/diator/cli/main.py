@@ -170,20 +170,24 @@ def outbox_status(target: Target) -> None:
 @dead_letters.command("list")
 def list_letters(
     target: Target,
+    *,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
     after: Annotated[
         str | None, typer.Option(metavar="ID", help="Those that come after this one.")
     ] = None,
+    in_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object a line, without bodies.")
+    ] = False,
 ) -> None:
     """
     Print the oldest dead letters.
 
     For a program, each is a line with its id, the message's name, topic, key, number of
-    attempts, date of death, and the cause, with tabs between them.
+    attempts, date of death in UTC, and the cause, with tabs between them.
     """
 
     async def act(found: Any) -> None:
-        await show_list(found, console, limit=limit, after=after)
+        await show_list(found, console, limit=limit, after=after, in_json=in_json)
 
     _run(_with_letters(target, act))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from io import StringIO
 
 import pytest
@@ -31,6 +34,26 @@ class TestShowList:
         await show_list(FakeLetters(number), terminal, limit=2)
 
         assert ("There are more, after 1.\n" in terminal.file.getvalue()) is told
+
+    async def test_json(self, terminal):
+        """As JSON there is nothing but the letters, on a terminal, too."""
+        await show_list(FakeLetters(3), terminal, limit=2, in_json=True)
+
+        lines = terminal.file.getvalue().splitlines()
+        assert [json.loads(line)["letter_id"] for line in lines] == ["0", "1"]
+
+    async def test_time_zone(self, terminal):
+        """A date is told in UTC, wherever its clock was."""
+        letters = FakeLetters(1)
+        there = timezone(timedelta(hours=2))
+        letter = replace(
+            letters.letters["0"], died_at=datetime(2026, 3, 7, tzinfo=there)
+        )
+        letters.letters["0"] = letter
+
+        await show_list(letters, terminal, limit=1)
+
+        assert "2026-03-06T22:00:00Z" in terminal.file.getvalue()
 
     async def test_none(self, terminal):
         """On a terminal it is said that there are none."""

@@ -156,9 +156,26 @@ class TestDeadLetters:
             "events",
             "",
             "3",
-            "2026-03-07 00:00:00",
+            "2026-03-07T00:00:00Z",
             "ValueError: no",
         ]
+
+    def test_json(self):
+        """As JSON, each letter is a line, without what it says."""
+        result = invoke("dead-letters", "list", f"{HERE}:letters", "--json")
+
+        listed = [json.loads(line) for line in result.output.splitlines()]
+        assert listed[1] == {
+            "letter_id": "1",
+            "topic": "events",
+            "message_name": "user.joined.v1",
+            "message_id": "m1",
+            "key": None,
+            "cause": "ValueError: no",
+            "attempts": 3,
+            "died_at": "2026-03-07T00:00:00Z",
+            "headers": {},
+        }
 
     def test_after(self):
         """The list can go on where another one ended."""
