@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ROLES: dict[str, LayerRole] = {
     "begins_transaction": "transaction",
     "takes_outbound": "outbox",
+    "takes_inbound": "inbox",
     "emits_within": "domain events",
 }
 

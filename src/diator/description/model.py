@@ -25,12 +25,12 @@ plainly raises it.
 
 Delivery = Literal["broker", "outbox"]
 
-LayerRole = Literal["transaction", "outbox", "domain events"]
+LayerRole = Literal["transaction", "outbox", "inbox", "domain events"]
 """
 What a middleware is to those inside it.
 
-It runs them in a transaction, puts their outbound events into an outbox, or has their
-domain events handled before it ends.
+It runs them in a transaction, puts their outbound events into an outbox, keeps from
+them what was handled already, or has their domain events handled before it ends.
 """
 
 How = Literal["send", "stream", "post"]

@@ -74,6 +74,7 @@ class InboxMiddleware:
     """
 
     needs_transaction = (Command, NotificationEvent, ECSTEvent)
+    takes_inbound = True
 
     def __init__(
         self, tables: Tables | None = None, *, retention: timedelta = RETENTION

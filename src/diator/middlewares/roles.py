@@ -38,6 +38,8 @@ class Role(Protocol):
             fails at where no transaction runs around it.
         takes_outbound: Whether the events for other processes that are raised inside it
             leave by way of an outbox, and not of the message broker.
+        takes_inbound: Whether what comes from other processes is handled once inside
+            it, by way of an inbox.
         emits_within: Whether it has the domain events handled that are raised inside
             it, before it ends.
 
@@ -46,6 +48,7 @@ class Role(Protocol):
     begins_transaction: bool
     needs_transaction: tuple[type, ...]
     takes_outbound: bool
+    takes_inbound: bool
     emits_within: bool
 
     def injected(self, message_type: type, /) -> Iterable[Injected]:
@@ -61,6 +64,7 @@ ROLES = (
     "begins_transaction",
     "needs_transaction",
     "takes_outbound",
+    "takes_inbound",
     "emits_within",
     "injected",
     "refuses",

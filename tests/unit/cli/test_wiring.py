@@ -162,6 +162,7 @@ class TestDescribe:
 
         assert "leaves by the outbox, by a relay, as order.placed.v1 on" in output
         assert "TransactionMiddleware  [transaction]  only=Command" in output
+        assert "InboxMiddleware  [inbox]" in output
 
 
 class TestExplain:

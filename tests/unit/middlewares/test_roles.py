@@ -41,6 +41,7 @@ class TestRole:
         assert role(TransactionMiddleware, "begins_transaction") is True
         assert role(InboxMiddleware, "needs_transaction")[0] is Command
         assert role(OutboxMiddleware, "takes_outbound") is True
+        assert role(InboxMiddleware, "takes_inbound") is True
 
     def test_property_and_method(self):
         """What depends on the instance, a class does not say."""
