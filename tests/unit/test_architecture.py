@@ -87,6 +87,7 @@ LEVELS = [
         "diator.wiring.checking",
         "diator.wiring.finding",
         "diator.wiring.handlers",
+        "diator.wiring.idle",
         "diator.wiring.leaving",
         "diator.wiring.parts",
     ],

@@ -107,6 +107,7 @@ INTERNAL = {
     "diator.wiring.checking",
     "diator.wiring.finding",
     "diator.wiring.handlers",
+    "diator.wiring.idle",
     "diator.wiring.leaving",
     "diator.wiring.parts",
 }

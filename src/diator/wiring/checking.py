@@ -9,6 +9,7 @@ from diator.wiring.building import unbuildable
 from diator.wiring.chains import chain_errors
 from diator.wiring.finding import Finding
 from diator.wiring.handlers import missing_handlers
+from diator.wiring.idle import idle
 from diator.wiring.leaving import missing_broker, past_the_outbox
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def findings(parts: Parts) -> list[Finding]:
     return [
         *missing_handlers(parts),
         *chain_errors(parts),
+        *idle(parts),
         *unbuildable(parts),
         *missing_broker(parts),
         *past_the_outbox(parts),

@@ -301,6 +301,74 @@ emitter.use(InboxMiddleware())
 """,
         ("InboxMiddleware needs a transaction around Bought", "chain of events"),
     ),
+    "a middleware around requests where only events are handled": Planted(
+        """
+class Bought(NotificationEvent): ...
+
+@mediator.handles(Bought)
+async def count(event: Bought) -> None: ...
+
+with_session()
+mediator.use(transaction, only=Command)
+mediator.use(transaction, only=Query)
+""",
+        ("TransactionMiddleware does nothing here", "mediator.event_emitter.use"),
+    ),
+    "a wrapped middleware around requests where only events are handled": Planted(
+        """
+class Bought(NotificationEvent): ...
+
+@mediator.handles(Bought)
+async def count(event: Bought) -> None: ...
+
+class Timed:
+    def __init__(self, middleware):
+        self.__wrapped__ = middleware
+
+    async def __call__(self, message, handle):
+        return await self.__wrapped__(message, handle)
+
+with_session()
+mediator.use(Timed(transaction))
+mediator.event_emitter.use(Timed(LoggingMiddleware()))
+""",
+        ("Timed does nothing here", "mediator.event_emitter.use"),
+    ),
+    "a function around requests where only events are handled": Planted(
+        """
+class Bought(NotificationEvent): ...
+
+@mediator.handles(Bought)
+async def count(event: Bought) -> None: ...
+
+async def time(message, handle):
+    return await handle(message)
+
+async def trace(message, handle):
+    return await handle(message)
+
+mediator.use(time)
+emitter.use(trace)
+""",
+        ("time does nothing here", "mediator.event_emitter.use"),
+    ),
+    "an inbox around requests where only events come from elsewhere": Planted(
+        """
+class Bought(NotificationEvent): ...
+
+@mediator.handles(Bought)
+async def count(event: Bought) -> None: ...
+
+emitter.registry.add(Bought)
+emitter.registry.add(type("Sell", (Command,), {}))
+with_session()
+for chain in (mediator, emitter):
+    chain.use(transaction)
+mediator.use(InboxMiddleware())
+mediator.handles(Buy)(buy)
+""",
+        ("InboxMiddleware does nothing here", "mediator.event_emitter.use"),
+    ),
     "an event past the outbox": Planted(
         """
 class Bought(DomainEvent): ...
@@ -494,6 +562,86 @@ class Bought(DomainEvent): ...
 async def count(event: Bought) -> None: ...
 
 emitter.use(InboxMiddleware())
+""",
+    "the same around requests, of which none is bound, and around events": """
+class Bought(NotificationEvent): ...
+
+@mediator.handles(Bought)
+async def count(event: Bought) -> None: ...
+
+async def time(message, handle):
+    return await handle(message)
+
+emitter.registry.add(Bought)
+with_session()
+for chain in (mediator, emitter):
+    chain.use(time)
+    chain.use(transaction)
+    chain.use(InboxMiddleware())
+mediator.use(LoggingMiddleware)
+emitter.use(LoggingMiddleware())
+""",
+    "middlewares around requests where nothing is handled": """
+mediator.use(LoggingMiddleware())
+""",
+    "middlewares around what a handler posts": """
+class Bought(NotificationEvent): ...
+
+class Sender:
+    def __init__(self, mediator: Mediator) -> None:
+        self.mediator = mediator
+
+    async def order(self) -> None:
+        await self.mediator.post(Buy())
+
+@mediator.handles(Bought)
+async def count(event: Bought, sender: Sender) -> None:
+    await sender.order()
+
+mediator.container[Mediator] = mediator
+mediator.use(LoggingMiddleware())
+""",
+    "middlewares around what is posted outside of handlers": """
+from diator.requests.post import PostCommand
+
+class Bought(NotificationEvent): ...
+
+@mediator.handles(Bought)
+async def count(event: Bought) -> None: ...
+
+mediator.use(LoggingMiddleware(), only=PostCommand)
+""",
+    "an inbox around commands from elsewhere": """
+class Bought(NotificationEvent): ...
+
+@mediator.handles(Bought)
+async def count(event: Bought) -> None: ...
+
+emitter.registry.add(Bought)
+emitter.registry.add(Buy)
+with_session()
+mediator.use(transaction)
+mediator.use(InboxMiddleware())
+mediator.handles(Buy)(buy)
+""",
+    "an inbox around commands and events from elsewhere": """
+class Bought(NotificationEvent): ...
+
+@mediator.handles(Bought)
+async def count(event: Bought) -> None: ...
+
+emitter.registry.add(Bought)
+with_session()
+for chain in (mediator, emitter):
+    chain.use(transaction)
+    chain.use(InboxMiddleware())
+mediator.handles(Buy)(buy)
+""",
+    "an inbox where nothing comes from elsewhere": """
+with_session()
+mediator.use(transaction)
+mediator.use(InboxMiddleware())
+mediator.handles(Buy)(buy)
 """,
     "middlewares that are built": """
 with_session()
