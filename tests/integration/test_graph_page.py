@@ -20,8 +20,10 @@ from diator import (
     collect,
 )
 from diator.cli.page import page as page_of
+from diator.consumer.consumer import Consumer
 from diator.description.describing import describe
 from diator.middlewares.event_collection import EventCollectionMiddleware
+from tests.unit.consumer.fake_broker import FakeBroker
 from tests.unit.description import shop
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -154,9 +156,13 @@ def browser() -> Iterator[Browser]:
 def open_tab(browser, tmp_path):
     tabs: list[Tab] = []
 
-    def open_tab(mediator: Mediator | None = None, **options: object) -> Tab:
+    def open_tab(
+        mediator: Mediator | None = None,
+        consumer: Consumer | None = None,
+        **options: object,
+    ) -> Tab:
         file = tmp_path / "page.html"
-        text = page_of(describe(mediator or shop.make_mediator()))
+        text = page_of(describe(mediator or shop.make_mediator(), consumer))
         file.write_text(text, encoding="utf-8")
         tab = Tab(browser.new_page(**options), file)
         tabs.append(tab)
@@ -327,6 +333,25 @@ class TestChoosing:
         expect(tab.main.locator(".leaves")).to_contain_text(
             "stays in this process, by InMemoryMessageBrokeras Lost on the topic"
         )
+
+    def test_consumer(self, open_tab):
+        """It is told where the messages of a consumer come from."""
+        mediator = Mediator()
+        mediator.event_emitter.registry.add(Lost)
+        consumer = Consumer(mediator, FakeBroker(), group="mails", topics=["events"])
+        tab = open_tab(mediator, consumer)
+        tab.open()
+        expect(tab.main.locator(".counts")).to_contain_text(
+            "receives as the group mails, topics events"
+        )
+        alone = tab.main.locator("section", has_text="Without a handler here")
+        expect(alone).to_contain_text("received, and passed over")
+
+        tab.list.get_by_role("link", name="Lost").click()
+
+        expect(tab.main).to_contain_text("received from FakeBroker, topic events")
+        expect(tab.main).not_to_contain_text("no handler is seen to raise it")
+        expect(tab.main.locator(".leaves")).to_have_count(0)
 
     def test_back(self, tab):
         """What is chosen is in the address, so that Back and bookmarks work."""

@@ -28,6 +28,7 @@ ESCAPED = {
 
 BROKER = "broker"
 OUTBOX = "outbox"
+SOURCE = "source"
 
 
 def flowchart(description: Description, request: Request | None = None) -> list[str]:
@@ -135,9 +136,19 @@ class _Flowchart:
         else:
             told = "handled elsewhere"
         self._node(self._of_request(request), f'(["{name}<br/>{told}"])')
+        self._draw_reception(request, self._of_request(request))
 
     def _draw_event(self, event: Event) -> None:
         self._node(self._of_event(event), f'{{{{"{_escaped(event.name)}"}}}}')
+        self._draw_reception(event, self._of_event(event))
+
+    def _draw_reception(self, message: Request | Event, node: str) -> None:
+        """Draw where a message comes from, if it is received."""
+        reception = self._description.received(message)
+        if reception is not None and message.wire is not None:
+            told = f"{_escaped(reception.broker)}<br/>group {_escaped(reception.group)}"
+            self._node(SOURCE, f'[("{told}")]')
+            self._edge(SOURCE, f"-->|{_escaped(message.wire.topic)}|", node)
 
     def _draw_handling(self, event: Event) -> None:
         """Draw where an event goes, and what its handlers do."""

@@ -52,6 +52,13 @@ def overview(description: Description) -> Iterator[RenderableType]:
     yield Text(f"container: {description.container}")
     broker = description.broker or "none"
     yield Text(f"message broker: {broker}{told_in_memory(description)}")
+    reception = description.reception
+    if reception is not None:
+        topics = ", ".join(reception.topics) or "none"
+        yield Text(
+            f"receives from {reception.broker}, group {reception.group}, "
+            f"topics {topics}"
+        )
     if description.findings:
         number = len(description.findings)
         yield Text(f"wiring errors: {number}, see `diator check`", style=WRONG)
@@ -84,6 +91,7 @@ def explanation(
     yield _line((f"{message.kind}, {told_place(message.place)}", LESS))
     if message.summary:
         yield Text(message.summary)
+    yield from _receptions(description, message)
     for origin, how in _origins(description, message):
         yield _line(f"{how} by ", (origin, NAME))
     for number, finding in description.findings_about(message):
@@ -149,6 +157,8 @@ def _add_brief(tree: Tree, description: Description, message: Request | Event) -
         branch.add(Text(message.summary, style=LESS))
     for number, _ in description.findings_about(message):
         branch.add(Text(f"wiring error {number}, see `diator check`", style=WRONG))
+    for line in _receptions(description, message):
+        branch.add(line)
     through = [each.name for each in _applying(message)]
     if len(through) < len(message.middlewares):
         branch.add(Text(f"through {', '.join(through) or 'no middleware'}"))
@@ -156,7 +166,7 @@ def _add_brief(tree: Tree, description: Description, message: Request | Event) -
         _add_subscriptions(branch, message)
         for line in _deliveries(description, message):
             branch.add(line)
-        if not description.raisers(message):
+        if not (description.raisers(message) or description.received(message)):
             branch.add(Text("no handler is seen to raise it", style=LESS))
     elif message.handler is None:
         branch.add(_no_handler(description, message))
@@ -269,8 +279,15 @@ def _deliveries(description: Description, event: Event) -> Iterator[Text]:
         else:
             way = f"leaves by {description.broker}"
         yield _line(f"{way}, {told}")
-    if not event.delivery:
+    is_raised = description.raisers(event) or not description.received(event)
+    if is_raised and not event.delivery:
         yield Text("cannot leave: there is no message broker", style=WRONG)
+
+
+def _receptions(description: Description, message: Request | Event) -> Iterator[Text]:
+    reception = description.received(message)
+    if reception is not None and message.wire is not None:
+        yield Text(f"received from {reception.broker}, topic {message.wire.topic}")
 
 
 def _origins(

@@ -13,7 +13,13 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
-from diator.cli.loading import did_you_mean, failing_clearly, load, opened
+from diator.cli.loading import (
+    command_of,
+    did_you_mean,
+    failing_clearly,
+    load,
+    opened,
+)
 from diator.cli.mermaid import MAX_EDGES, count_edges, flowchart
 from diator.cli.page import page
 from diator.cli.showing import counted, explanation, overview, show
@@ -147,8 +153,9 @@ async def _looked_at(target: str) -> Description:
     found: Any = load(target)
     async with opened(found, "request_map|mediator", wanted=wanted) as given:
         has_one = getattr(given, "mediator", given)
+        consumer = given if command_of(given) == "consume" else None
         async with opened(has_one, *members, wanted=wanted) as mediator:
-            return describe_mediator(mediator)
+            return describe_mediator(mediator, consumer)
 
 
 def _named(name: str, messages: Sequence[M]) -> M:

@@ -166,6 +166,11 @@ class Consumer:
         return self._mediator
 
     @property
+    def broker(self) -> SubscribableBroker:
+        """Where the messages come from."""
+        return self._broker
+
+    @property
     def group(self) -> str:
         """The consumer group."""
         return self._settings.group

@@ -13,6 +13,7 @@ from diator.description.model import (
     Field,
     Finding,
     Handler,
+    Reception,
     Request,
     Subscription,
     Wire,
@@ -22,6 +23,7 @@ from diator.description.needs import annotation_of, hints_of, needs_of
 from diator.events.event import DomainEvent, ECSTEvent, NotificationEvent
 from diator.events.event import Event as AnyEvent
 from diator.events.sinks import message_type as type_on_wire
+from diator.exceptions import ConfigurationError
 from diator.handler import module_of, qualified_name
 from diator.middlewares.applying import takes_outbound
 from diator.requests.request import Command, Query, StreamRequest
@@ -33,6 +35,7 @@ from diator.wiring.parts import Parts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from diator.consumer.consumer import Consumer
     from diator.container.protocol import Container
     from diator.description.model import Delivery, EventKind, Layer, RequestKind
     from diator.events.event_emitter import EventEmitter
@@ -55,7 +58,7 @@ EVENT_KINDS: dict[type, EventKind] = {
 }
 
 
-def describe(mediator: Mediator) -> Description:
+def describe(mediator: Mediator, consumer: Consumer | None = None) -> Description:
     """
     Give everything that a mediator is made of.
 
@@ -65,17 +68,34 @@ def describe(mediator: Mediator) -> Description:
 
     Args:
         mediator: The mediator, with all its handlers.
+        consumer: Has it handle what comes from other processes; it is not run.
 
     """
-    return _Describing(mediator).description()
+    return _Describing(mediator, consumer).description()
 
 
 class _Describing:
     """The work of `describe`, and what is known meanwhile."""
 
-    def __init__(self, mediator: Mediator) -> None:
+    def __init__(self, mediator: Mediator, consumer: Consumer | None) -> None:
         self._mediator = mediator
         self._emitter = mediator.event_emitter
+        topics = () if consumer is None else _topics(consumer)
+        self._received = [
+            message_type
+            for message_type, entry in self._emitter.registry
+            if entry.topic in topics
+        ]
+        self._reception = (
+            None
+            if consumer is None
+            else Reception(
+                broker=qualified_name(consumer.broker),
+                group=consumer.group,
+                topics=topics,
+                messages=tuple(map(identity, _sorted(self._received))),
+            )
+        )
         parts = Parts(mediator)
         self._sources = parts.sources
         self._reader = parts.reader
@@ -91,6 +111,7 @@ class _Describing:
             container=qualified_name(self._mediator.container),
             broker=None if broker is None else qualified_name(broker),
             in_memory=_is_in_memory(broker),
+            reception=self._reception,
             requests=tuple(self._request(each, posted) for each in request_types),
             events=tuple(self._event(each, deliveries) for each in event_types),
             findings=tuple(_finding(each, event_types) for each in self._found),
@@ -188,9 +209,13 @@ class _Describing:
         for chain, message, handler in uses:
             for event_type, _ in self._reader.raised(handler):
                 ways[event_type] |= self._ways(takes_outbound(chain, message))
-        # Of what nobody is seen to raise, it is told how others leave.
+        # Of what nobody is seen to raise, it is told how others leave, unless it only
+        # comes in.
         usual = self._ways(any(takes_outbound(*use[:2]) for use in uses))
-        return {each: ways[each] or usual for each in event_types}
+        return {
+            each: ways[each] or (set() if each in self._received else usual)
+            for each in event_types
+        }
 
     def _ways(self, by_outbox: bool) -> set[Delivery]:  # noqa: FBT001  # is named so
         if by_outbox:
@@ -228,6 +253,14 @@ class _Describing:
             keyed=entry.key is not None,
             registered=message_type in dict(registry),
         )
+
+
+def _topics(consumer: Consumer) -> tuple[str, ...]:
+    try:
+        return tuple(consumer.topics)
+    except ConfigurationError:
+        # Handlers may be bound afterwards.
+        return ()
 
 
 def _is_in_memory(broker: MessageBroker | None) -> bool:

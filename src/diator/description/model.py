@@ -290,8 +290,8 @@ class Event:
             each applies or does not.
         handlers: Its handlers, in the order in which they are called.
         delivery: Where it goes beside its handlers: `broker`, `outbox`, or both, where
-            that depends on what raises it. Empty where it stays in this process, or
-            there is no broker.
+            that depends on what raises it. Empty where it stays in this process, is
+            only received, or there is no broker.
 
     """
 
@@ -326,6 +326,25 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reception:
+    """
+    What a consumer receives, and has the mediator handle.
+
+    Attributes:
+        broker: The class of the broker that it receives from.
+        group: Its consumer group.
+        topics: What it receives, which may be nothing.
+        messages: The ids of the requests and events that it receives.
+
+    """
+
+    broker: str
+    group: str
+    topics: tuple[str, ...]
+    messages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
     """
     Everything that a mediator is made of.
@@ -335,6 +354,7 @@ class Description:
         broker: The class of the message broker; None where there is none.
         in_memory: Whether that is diator's broker in memory, from which nothing leaves
             this process.
+        reception: What a consumer has it handle; None where none was given.
         requests: All requests that are bound, in the registry, sent by a handler, or
             lack a handler, by module and name.
         events: All events that are bound, in the registry, raised by a handler, or
@@ -348,6 +368,7 @@ class Description:
     container: str
     broker: str | None
     in_memory: bool
+    reception: Reception | None
     requests: tuple[Request, ...]
     events: tuple[Event, ...]
     findings: tuple[Finding, ...]
@@ -360,6 +381,12 @@ class Description:
             for number, finding in enumerate(self.findings, 1)
             if message.id in finding.messages
         ]
+
+    def received(self, message: Request | Event) -> Reception | None:
+        """Give where a message is received from, None where it is not."""
+        reception = self.reception
+        is_received = reception is not None and message.id in reception.messages
+        return reception if is_received else None
 
     def raisers(self, event: Event) -> list[tuple[Request | Event, Raise]]:
         """Give the messages whose handlers may raise an event, and how."""

@@ -12,7 +12,14 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from diator import Command, DomainEvent, EventEmitter, Mediator, NotificationEvent
+from diator import (
+    Command,
+    DomainEvent,
+    EventEmitter,
+    Mediator,
+    NotificationEvent,
+    collect,
+)
 from diator.cli.main import app
 from diator.cli.mermaid import flowchart
 from diator.cli.showing import overview, show
@@ -423,6 +430,87 @@ def make_typed():
 
 def make_consumer():
     return Consumer(make_shop(), FakeBroker(), group="shop")
+
+
+class Arrived(NotificationEvent):
+    pass
+
+
+async def arrive(event: Arrived) -> None: ...
+
+
+async def hear_arrived(event: Heard) -> None:
+    collect(Arrived())
+
+
+def make_mails(*, broker=None):
+    mediator = Mediator(event_emitter=EventEmitter(message_broker=broker))
+    registry = mediator.event_emitter.registry
+    registry.add(Arrived, name="arrived.v1", topic="arrivals")
+    registry.add(Lonely)
+    registry.add(Left)
+    mediator.handles(Arrived)(arrive)
+    mediator.handles(Lonely)(leave)
+    return Consumer(mediator, FakeBroker(), group="mails")
+
+
+def make_returning():
+    """Make one that raises what it receives."""
+    consumer = make_mails(broker=shop.FakeBroker())
+    consumer.mediator.handles(Heard)(hear_arrived)
+    return consumer
+
+
+class TestConsumer:
+    def test_header(self):
+        """It is said where the messages of a consumer come from."""
+        output = invoke("describe", f"{HERE}:make_mails").output
+
+        assert output.splitlines()[3] == (
+            "receives from FakeBroker, group mails, topics arrivals, commands"
+        )
+
+    def test_nothing_to_receive(self):
+        """So it is where no type in the registry has a handler."""
+        output = invoke("describe", f"{HERE}:make_consumer").output
+
+        assert "receives from FakeBroker, group shop, topics none" in output
+        assert "received from" not in output
+
+    def test_messages(self):
+        """Each message that is received says so, and not that nobody raises it."""
+        output = invoke("describe", f"{HERE}:make_mails").output
+
+        lonely, arrived, left = (
+            re.split(r"\n[├└]── ", output[output.index(f"── {name}") :])[0]
+            for name in ("Lonely", "Arrived", "Left")
+        )
+        assert "received from FakeBroker, topic commands" in lonely
+        assert "received from FakeBroker, topic arrivals" in arrived
+        assert "raise it" not in arrived
+        assert "leave" not in arrived
+        assert "no handler is seen to raise it" in left
+        assert "cannot leave" in left
+
+    def test_raised_too(self):
+        """What is received and raised leaves, too."""
+        result = invoke("explain", f"{HERE}:make_returning", "Arrived")
+
+        assert result.output.splitlines()[2:4] == [
+            "received from FakeBroker, topic arrivals",
+            "raised by Heard",
+        ]
+        assert "leaves by FakeBroker, as arrived.v1" in result.output
+
+    def test_flowchart(self):
+        """It is drawn where messages come from."""
+        lines = invoke("graph", f"{HERE}:make_mails").output.splitlines()
+
+        assert '    source[("FakeBroker<br/>group mails")]' in lines
+        assert [line.strip() for line in lines if "source -->" in line] == [
+            "source -->|commands| request_tests_unit_cli_test_wiring_Lonely",
+            "source -->|arrivals| event_tests_unit_cli_test_wiring_Arrived",
+        ]
 
 
 def make_modules():

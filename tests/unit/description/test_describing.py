@@ -10,9 +10,17 @@ import pytest
 import rodi
 
 from diator import Command, DomainEvent, Mediator, RequestHandler
+from diator.consumer.consumer import Consumer
 from diator.container.rodi import RodiContainer
 from diator.description.describing import describe
-from diator.description.model import Description, Event, Field, Request, Wire
+from diator.description.model import (
+    Description,
+    Event,
+    Field,
+    Reception,
+    Request,
+    Wire,
+)
 from diator.description.source import Sources
 from tests.unit.consumer.fake_broker import FakeBroker
 from tests.unit.description import shop
@@ -366,6 +374,31 @@ class TestFindings:
 
         assert described.findings == ()
         assert f"{HERE}:PlaceOrder" in described.not_judged
+
+
+class TestReception:
+    def test_consumer(self):
+        """Of a consumer it is told what it receives, and from where."""
+        mediator = shop.make_mediator()
+        consumer = Consumer(mediator, FakeBroker(), group="mails", topics=["stock"])
+
+        described = describe(mediator, consumer)
+
+        assert described.reception == Reception(
+            broker="FakeBroker",
+            group="mails",
+            topics=("stock",),
+            messages=(f"{HERE}:StockChanged",),
+        )
+        received = event(described, "StockChanged")
+        assert described.received(received) is described.reception
+        assert described.received(event(described, "OrderShipped")) is None
+        assert received.delivery == ()
+
+    def test_none(self, described):
+        """Without a consumer, nothing is received."""
+        assert described.reception is None
+        assert described.received(event(described, "StockChanged")) is None
 
 
 class TestDescription:
