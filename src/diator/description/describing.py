@@ -30,7 +30,7 @@ from diator.requests.request import Command, Query, StreamRequest
 from diator.requests.request import Request as AnyRequest
 from diator.wiring.checking import findings
 from diator.wiring.handlers import not_judged
-from diator.wiring.parts import Parts
+from diator.wiring.parts import Parts, is_in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from diator.container.protocol import Container
     from diator.description.model import Delivery, EventKind, Layer, RequestKind
     from diator.events.event_emitter import EventEmitter
-    from diator.events.message_brokers.protocol import MessageBroker
     from diator.mediator import Mediator
     from diator.middlewares.base import MiddlewareChain
     from diator.wiring.finding import Finding as Found
@@ -96,7 +95,7 @@ class _Describing:
                 messages=tuple(map(identity, _sorted(self._received))),
             )
         )
-        parts = Parts(mediator)
+        parts = Parts(mediator, consumer)
         self._sources = parts.sources
         self._reader = parts.reader
         self._found = findings(parts)
@@ -110,7 +109,7 @@ class _Describing:
         return Description(
             container=qualified_name(self._mediator.container),
             broker=None if broker is None else qualified_name(broker),
-            in_memory=_is_in_memory(broker),
+            in_memory=is_in_memory(broker),
             reception=self._reception,
             requests=tuple(self._request(each, posted) for each in request_types),
             events=tuple(self._event(each, deliveries) for each in event_types),
@@ -261,14 +260,6 @@ def _topics(consumer: Consumer) -> tuple[str, ...]:
     except ConfigurationError:
         # Handlers may be bound afterwards.
         return ()
-
-
-def _is_in_memory(broker: MessageBroker | None) -> bool:
-    from diator.events.message_brokers.memory import (  # noqa: PLC0415  # the engine does without
-        InMemoryMessageBroker,
-    )
-
-    return isinstance(broker, InMemoryMessageBroker)
 
 
 def _finding(found: Found, event_types: list[type]) -> Finding:

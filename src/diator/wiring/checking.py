@@ -10,7 +10,7 @@ from diator.wiring.chains import chain_errors
 from diator.wiring.finding import Finding
 from diator.wiring.handlers import missing_handlers
 from diator.wiring.idle import idle
-from diator.wiring.leaving import missing_broker, past_the_outbox
+from diator.wiring.leaving import kept_in_memory, missing_broker, past_the_outbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ def findings(parts: Parts) -> list[Finding]:
         *idle(parts),
         *unbuildable(parts),
         *missing_broker(parts),
+        *kept_in_memory(parts),
         *past_the_outbox(parts),
         *_lost_versions(parts),
     ]

@@ -11,7 +11,7 @@ from diator.handler import qualified_name
 from diator.middlewares.applying import applying, takes_outbound
 from diator.middlewares.roles import role
 from diator.wiring.finding import Finding
-from diator.wiring.parts import declared
+from diator.wiring.parts import declared, is_in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,13 +25,9 @@ def missing_broker(parts: Parts) -> Iterator[Finding]:
     """Find the events that are to leave, and cannot, without a message broker."""
     if parts.emitter.message_broker is not None:
         return
-    raised: dict[type, str] = {}
-    for message, handler, chain in parts.uses():
-        if takes_outbound(chain, message):
-            continue
-        for leaving, verb, found in _leaving(parts, handler):
-            place = f"{found.place.file}:{found.place.line}"
-            raised.setdefault(leaving, f", and {found.via} {verb} it ({place})")
+    raised = {
+        leaving: f", and {who}" for leaving, who in _without_outbox(parts).items()
+    }
     if not any(
         role(each, "takes_outbound") is True
         for chain in (parts.request_chain, parts.emitter.middleware_chain)
@@ -44,6 +40,22 @@ def missing_broker(parts: Parts) -> Iterator[Finding]:
         msg = (
             f"{leaving.__qualname__} is for other processes{why}, but there is no "
             "message broker: give the EventEmitter a message_broker"
+        )
+        yield Finding(ConfigurationError(msg), [leaving])
+
+
+def kept_in_memory(parts: Parts) -> Iterator[Finding]:
+    """Find what is to leave a consumer's process, and has a broker in memory alone."""
+    consumer, broker = parts.consumer, parts.emitter.message_broker
+    if consumer is None or consumer.broker is broker or not is_in_memory(broker):
+        return
+    for leaving, who in _without_outbox(parts).items():
+        msg = (
+            f"{leaving.__qualname__} stays in this process: {who}, and the mediator's "
+            "message broker is the one in memory, while the consumer receives from "
+            f"{qualified_name(consumer.broker)}; give the mediator a message_broker "
+            "from which others receive, or put an OutboxMiddleware around what raises "
+            "it"
         )
         yield Finding(ConfigurationError(msg), [leaving])
 
@@ -91,6 +103,17 @@ def _emits_outside(parts: Parts, request_type: type) -> bool:
     outbox = [role(each, "takes_outbound") is True for each in layers]
     within = [role(each, "emits_within") is True for each in layers]
     return any(outbox) and not any(within[outbox.index(True) :])
+
+
+def _without_outbox(parts: Parts) -> dict[type, str]:
+    """Give what is seen to leave for other processes by no outbox, and by whom."""
+    found: dict[type, str] = {}
+    for message, handler, chain in parts.uses():
+        if not takes_outbound(chain, message):
+            for leaving, verb, seen in _leaving(parts, handler):
+                place = f"{seen.place.file}:{seen.place.line}"
+                found.setdefault(leaving, f"{seen.via} {verb} it ({place})")
+    return found
 
 
 def _leaving(

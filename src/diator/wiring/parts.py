@@ -14,6 +14,8 @@ from diator.handler import module_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from diator.consumer.consumer import Consumer
+    from diator.events.message_brokers.protocol import MessageBroker
     from diator.handler import Handler
     from diator.mediator import Mediator
     from diator.middlewares.base import MiddlewareChain
@@ -25,10 +27,12 @@ class Parts:
 
     Args:
         mediator: What they are the parts of.
+        consumer: What has it handle messages, if one is looked at.
 
     """
 
-    def __init__(self, mediator: Mediator) -> None:
+    def __init__(self, mediator: Mediator, consumer: Consumer | None = None) -> None:
+        self.consumer = consumer
         self.request_map = mediator.request_map
         self.request_chain = mediator.middleware_chain
         self.container = mediator.container
@@ -52,6 +56,15 @@ class Parts:
     def shared_modules(self) -> set[str]:
         """Give the modules that other programs have, too, for all that is known."""
         return {added.__module__ for added, _ in self.emitter.registry}
+
+
+def is_in_memory(broker: MessageBroker | None) -> bool:
+    """Tell whether nothing leaves the process by a broker."""
+    from diator.events.message_brokers.memory import (  # noqa: PLC0415  # the engine does without
+        InMemoryMessageBroker,
+    )
+
+    return isinstance(broker, InMemoryMessageBroker)
 
 
 def declared(modules: Iterable[str], bases: tuple[type, ...]) -> list[type]:

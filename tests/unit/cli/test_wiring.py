@@ -25,6 +25,7 @@ from diator.cli.mermaid import flowchart
 from diator.cli.showing import overview, show
 from diator.consumer.consumer import Consumer
 from diator.description.describing import describe
+from diator.events.message_brokers.memory import InMemoryMessageBroker
 from tests.unit.consumer.fake_broker import FakeBroker
 from tests.unit.description import shop
 
@@ -454,10 +455,44 @@ def make_mails(*, broker=None):
     return Consumer(mediator, FakeBroker(), group="mails")
 
 
-def make_returning():
+def make_returning(*, broker=None):
     """Make one that raises what it receives."""
-    consumer = make_mails(broker=shop.FakeBroker())
+    consumer = make_mails(broker=broker or shop.FakeBroker())
     consumer.mediator.handles(Heard)(hear_arrived)
+    return consumer
+
+
+def make_stuck():
+    """Make one that raises what it receives, and has no broker."""
+    consumer = make_mails()
+    consumer.mediator.handles(Heard)(hear_arrived)
+    return consumer
+
+
+def make_keeping():
+    """Make one whose mediator has the broker in memory."""
+    return make_returning(broker=InMemoryMessageBroker())
+
+
+def make_same_broker():
+    broker = InMemoryMessageBroker()
+    mediator = make_keeping().mediator
+    mediator.event_emitter.message_broker = broker
+    return Consumer(mediator, broker, group="mails")
+
+
+class Keeping:
+    """An outbox."""
+
+    takes_outbound = True
+
+    async def __call__(self, message, handle):
+        return await handle(message)
+
+
+def make_keeping_with_outbox():
+    consumer = make_keeping()
+    consumer.mediator.event_emitter.use(Keeping())
     return consumer
 
 
@@ -501,6 +536,33 @@ class TestConsumer:
             "raised by Heard",
         ]
         assert "leaves by FakeBroker, as arrived.v1" in result.output
+
+    def test_raised_without_broker(self):
+        """What is received, and raised where there is no broker, cannot leave."""
+        result = invoke("explain", f"{HERE}:make_stuck", "Arrived")
+
+        assert "cannot leave: there is no message broker" in result.output
+
+    def test_kept_in_memory(self):
+        """What the broker in memory takes of a consumer of another one is found."""
+        result = invoke("check", f"{HERE}:make_keeping")
+
+        assert result.exit_code == 1
+        told, summary, _ = result.output.splitlines()
+        assert told.startswith("1. Arrived stays in this process: hear_arrived raises ")
+        assert "the consumer receives from FakeBroker; give the mediator a" in told
+        assert summary.startswith("1 wiring error in ")
+
+    @pytest.mark.parametrize(
+        "make", ["make_returning", "make_same_broker", "make_keeping_with_outbox"]
+    )
+    def test_leaving(self, make):
+        """So is nothing where it leaves, or goes where the consumer receives."""
+        assert invoke("check", f"{HERE}:{make}").exit_code == 0
+
+    def test_mediator_alone(self):
+        """Of a mediator alone, nobody knows whether it is meant to stay."""
+        make_keeping().mediator.check()
 
     def test_flowchart(self):
         """It is drawn where messages come from."""
