@@ -296,7 +296,7 @@ def _fields(message_type: type) -> tuple[Field, ...]:
         parameters = inspect.signature(message_type).parameters.values()
     except (TypeError, ValueError):
         return ()
-    hints = hints_of(message_type)
+    hints = hints_of(message_type, extras=True)
     return tuple(
         Field(
             name=parameter.name,

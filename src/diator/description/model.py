@@ -68,7 +68,7 @@ class Field:
 
     Attributes:
         name: Its name.
-        type: Its type.
+        type: Its type, with the bounds that it is annotated with.
         required: Whether it has no default.
 
     """

@@ -8,6 +8,19 @@ from typing import Any, ForwardRef, Literal, Union, get_args, get_origin
 
 from diator.handler import module_of, qualified_name
 
+BOUNDS = (
+    "gt",
+    "ge",
+    "lt",
+    "le",
+    "multiple_of",
+    "min_length",
+    "max_length",
+    "pattern",
+    "tz",
+)
+"""What `msgspec.Meta`, and others like it, call the bounds of a value."""
+
 
 def identity(thing: Any) -> str:
     """Tell a class, a function, or the class of an instance from all others."""
@@ -25,7 +38,11 @@ def summary_of(thing: Any) -> str:
 
 
 def type_text(annotation: Any) -> str:
-    """Give a type as one would write it, without the modules of its parts."""
+    """
+    Give a type as one would write it, without the modules of its parts.
+
+    The bounds of what is annotated follow in brackets, as in `int (gt=0)`.
+    """
     origin, arguments = get_origin(annotation), get_args(annotation)
     match annotation:
         case str():
@@ -38,7 +55,7 @@ def type_text(annotation: Any) -> str:
             # The parameters of a callable.
             text = _listed(annotation)
         case _ if hasattr(annotation, "__metadata__"):
-            text = type_text(arguments[0])
+            text = f"{type_text(arguments[0])}{_bounds(annotation.__metadata__)}"
         case _ if origin in (Union, types.UnionType):
             text = " | ".join(map(type_text, arguments))
         case _ if origin is Literal:
@@ -48,6 +65,17 @@ def type_text(annotation: Any) -> str:
         case _:
             text = _plain(annotation)
     return text
+
+
+def _bounds(metadata: tuple[Any, ...]) -> str:
+    """Give the bounds of a value in brackets, nothing where it has none."""
+    found = [
+        f"{name}={bound!r}"
+        for each in metadata
+        for name in BOUNDS
+        if (bound := getattr(each, name, None)) is not None
+    ]
+    return f" ({', '.join(found)})" if found else ""
 
 
 def _plain(annotation: Any) -> str:

@@ -120,16 +120,23 @@ def _is_resolved(hint: Any) -> bool:
     return hint is not Any and not isinstance(hint, str)
 
 
-def hints_of(thing: Any) -> dict[str, Any]:
-    """Give the annotations of a function or a class, as texts if they say no more."""
+def hints_of(thing: Any, *, extras: bool = False) -> dict[str, Any]:
+    """
+    Give the annotations of a function or a class, as texts if they say no more.
+
+    Args:
+        thing: The function or the class.
+        extras: Whether what is added to a type by `Annotated` is kept.
+
+    """
     try:
-        return get_type_hints(thing)
+        return get_type_hints(thing, include_extras=extras)
     except (AttributeError, NameError, SyntaxError, TypeError):
         # One has a name for type checkers alone, say, and the others have not.
-        return _each_hint(thing)
+        return _each_hint(thing, extras=extras)
 
 
-def _each_hint(thing: Any) -> dict[str, Any]:
+def _each_hint(thing: Any, *, extras: bool) -> dict[str, Any]:
     names = vars(sys.modules.get(module_of(thing), object))
     hints: dict[str, Any] = {}
     for owner in reversed(getattr(thing, "__mro__", (thing,))):
@@ -138,5 +145,5 @@ def _each_hint(thing: Any) -> dict[str, Any]:
             holder = type("Holder", (), {"__annotations__": {name: annotation}})
             hints[name] = annotation
             with suppress(AttributeError, NameError, SyntaxError, TypeError):
-                hints |= get_type_hints(holder, dict(names))
+                hints |= get_type_hints(holder, dict(names), include_extras=extras)
     return hints

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Annotated
 from unittest.mock import Mock
 
 import pytest
 import rodi
+from msgspec import Meta
 
 from diator import Command, DomainEvent, Mediator, RequestHandler
 from diator.consumer.consumer import Consumer
@@ -200,6 +202,23 @@ class Circle:
 
 
 class TestOddities:
+    def test_bounds(self):
+        """The bounds of fields are told, also where not all annotations are known."""
+
+        class Bounded(Command):
+            odd: Later  # noqa: F821  # it is the point
+            amount: Annotated[int, Meta(gt=0)]
+
+            def __init__(self, amount: int) -> None: ...
+
+        async def handle(request: Command) -> None: ...
+
+        mediator = Mediator()
+        mediator.handles(Bounded)(handle)
+
+        found = request(describe(mediator), "Bounded")
+        assert found.fields == (Field(name="amount", type="int (gt=0)", required=True),)
+
     def test_signature(self):
         """What has no signature to be read has no fields and no needs."""
         mediator = Mediator()

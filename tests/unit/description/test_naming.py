@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, ForwardRef, Generic, Literal, Optional, TypeVar
 
 import pytest
+from msgspec import Meta
 
 from diator import Command, Query, Request
 from diator.description.describing import answer_type
@@ -54,6 +55,12 @@ class TestTypeText:
             (int | None, "int | None"),
             (Optional[int], "int | None"),  # noqa: UP045  # as older code has it
             (Annotated[int, {"above": 0}], "int"),
+            (Annotated[int, "a", Meta(gt=0), Meta(le=9)], "int (gt=0, le=9)"),
+            (
+                list[Annotated[str, Meta(min_length=1, pattern="a+")]],
+                "list[str (min_length=1, pattern='a+')]",
+            ),
+            (Annotated[int, Meta(ge=0)] | None, "int (ge=0) | None"),
             (Literal["a", 1], "Literal['a', 1]"),
             (Callable[[int], str], "Callable[[int], str]"),
             (T, "T"),
