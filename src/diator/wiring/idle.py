@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from diator.wiring.parts import Parts
 
 
+LOST_WITHOUT = ("begins_transaction", "takes_inbound", "takes_outbound")
+"""The roles without which something is lost, and nobody notices."""
+
+
 def idle(parts: Parts) -> Iterator[Finding]:
     """Find the middlewares that are around requests, and are meant for events."""
     if any(True for _ in parts.request_map):
@@ -28,9 +32,10 @@ def idle(parts: Parts) -> Iterator[Finding]:
 
 def _without_requests(parts: Parts) -> Iterator[Finding]:
     """
-    Find what only events would go through, and is around none.
+    Find transactions, inboxes and outboxes that only events would need, and lack.
 
-    Who adds the same to both chains has several programs do so in one place.
+    Who adds the same to both chains has several programs do so in one place. Without
+    others, such as logging, nothing is lost.
     """
     events = list(dict.fromkeys(each.event_type for each in parts.emitter.event_map))
     around_events = {_kind(each) for each, _ in parts.emitter.middleware_chain}
@@ -38,6 +43,7 @@ def _without_requests(parts: Parts) -> Iterator[Finding]:
         _kind(middleware): middleware
         for middleware, only in parts.request_chain
         if only is not PostCommand
+        and any(role(middleware, name) is True for name in LOST_WITHOUT)
     }
     for kind, middleware in found.items():
         if events and kind not in around_events:
@@ -87,8 +93,7 @@ def _is_inbox(middleware: Any) -> bool:
 
 
 def _kind(middleware: Any) -> Any:
-    """Give the class of a middleware, or of what it wraps; functions are their own."""
+    """Give the class of a middleware, or of what it wraps."""
     *_, innermost = layers_of(middleware)
-    is_own = inspect.isclass(innermost) or inspect.isroutine(innermost)
-    kind: Any = innermost if is_own else innermost.__class__
+    kind: Any = innermost if inspect.isclass(innermost) else innermost.__class__
     return kind

@@ -334,24 +334,6 @@ mediator.event_emitter.use(Timed(LoggingMiddleware()))
 """,
         ("Timed does nothing here", "mediator.event_emitter.use"),
     ),
-    "a function around requests where only events are handled": Planted(
-        """
-class Bought(NotificationEvent): ...
-
-@mediator.handles(Bought)
-async def count(event: Bought) -> None: ...
-
-async def time(message, handle):
-    return await handle(message)
-
-async def trace(message, handle):
-    return await handle(message)
-
-mediator.use(time)
-emitter.use(trace)
-""",
-        ("time does nothing here", "mediator.event_emitter.use"),
-    ),
     "an inbox around requests where only events come from elsewhere": Planted(
         """
 class Bought(NotificationEvent): ...
