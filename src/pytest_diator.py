@@ -19,7 +19,9 @@ HARNESSES = pytest.StashKey[list[Any]]()
 
 
 @pytest.fixture
-def diator_harness(request: pytest.FixtureRequest) -> Callable[[Mediator], Harness]:
+def diator_harness(
+    request: pytest.FixtureRequest,
+) -> Generator[Callable[[Mediator], Harness]]:
     """Give what makes a harness of a mediator; reports of failures show it."""
     from diator.testing.harness import Harness  # noqa: PLC0415  # see above
 
@@ -29,7 +31,9 @@ def diator_harness(request: pytest.FixtureRequest) -> Callable[[Mediator], Harne
         return harness
 
     harnesses = request.node.stash.setdefault(HARNESSES, [])
-    return make
+    yield make
+    # The test's report is written, and the session goes on.
+    harnesses.clear()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
@@ -97,14 +97,19 @@ def unsupplied(what: str, errors: Mapping[str, Exception]) -> UnresolvableError:
 
 def needed_types(function: Callable[..., Any], *, given: int = 0) -> set[Any]:
     """Tell the types of parameters, after those that are given, as far as told."""
+    names = _names_known_to(function)
     try:
-        parameters = injected_parameters(
-            function, lambda _: None, lambda _: True, given=given
-        )
-    except (TypeError, UnresolvableError, ValueError):
+        parameters = list(inspect.signature(function).parameters.values())[given:]
+    except (TypeError, ValueError):
         # Only who knows the function otherwise can call it.
         return set()
-    return {without_none(hint) or hint for hint in parameters.values()}
+    needed: set[Any] = set()
+    for parameter in parameters:
+        # So it is with a parameter that nothing is told of.
+        with suppress(UnresolvableError):
+            hint = _hint(parameter, names)
+            needed.add(without_none(hint) or hint)
+    return needed
 
 
 def registered_type(hint: Any, knows: Callable[[Any], bool]) -> Any:

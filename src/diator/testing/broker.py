@@ -9,7 +9,7 @@ import msgspec
 from diator.events.message_brokers.encoding import encode
 from diator.events.message_brokers.memory import InMemoryMessageBroker
 from diator.events.message_brokers.subscription import Delivery
-from diator.exceptions import DecodingError, EncodingError, UnknownMessageError
+from diator.exceptions import ConfigurationError, DecodingError, EncodingError
 from diator.messages.decoding import MessageDecoder
 from diator.messages.registry import MessageRegistry
 from diator.testing.fields import field_names
@@ -57,49 +57,53 @@ class RecordingBroker(InMemoryMessageBroker):
         outcomes: list[Exception | None] = []
         for message in messages:
             outcome: Exception | None
+            published: object = None
             try:
-                _check_survival(message)
+                published = self._survivor(message)
             except EncodingError as error:
                 outcome = error
             else:
                 [outcome] = await super().publish([message])
             outcomes.append(outcome)
             if outcome is None:
-                self._timeline.add("published", self._read(message))
+                self._timeline.add("published", published)
             else:
                 self._timeline.add("handler", f"the broker refuses: {outcome}")
         return outcomes
 
-    def _read(self, message: Message) -> object:
-        """Give what was published, as far as it is known."""
-        if not isinstance(message.payload, msgspec.Raw):
-            return message.payload
-        try:
-            return MessageDecoder(self._registry).decode(_delivered(message)).message
-        except UnknownMessageError:
-            return message.message_name
-
-
-def _delivered(message: Message) -> Delivery:
-    return Delivery(topic=message.topic, body=encode(message), headers=message.headers)
-
-
-def _check_survival(message: Message) -> None:
-    before: object = message.payload
-    if isinstance(before, msgspec.Raw):
+    def _survivor(self, message: Message) -> object:
+        """Give what is published, if another process would read the same."""
+        before: object = message.payload
+        if not isinstance(before, msgspec.Raw):
+            _check_survival(before, _received(message, type(before)))
+            return before
         # A relay's, whose event is no longer there to compare it with.
-        return
+        message_type = self._registry.type_of(message.message_name)
+        if message_type is None:
+            return message.message_name
+        return _received(message, message_type)
+
+
+def _received(message: Message, message_type: type[Any]) -> Any:
+    """Read a message as a process does that knows its type alone."""
     registry = MessageRegistry()
-    registry.add(type(before), name=message.message_name)
+    registry.add(message_type, name=message.message_name)
+    delivery = Delivery(
+        topic=message.topic, body=encode(message), headers=message.headers
+    )
     try:
-        after: Any = MessageDecoder(registry).decode(_delivered(message)).message
-    except DecodingError as error:
-        msg = f"{type(before).__name__} does not survive the wire: {error}"
+        return MessageDecoder(registry).decode(delivery).message
+    except (ConfigurationError, DecodingError) as error:
+        msg = f"{message_type.__name__} does not survive the wire: {error}"
         raise EncodingError(msg) from error
+
+
+def _check_survival(before: object, after: Any) -> None:
     # What an open pydantic model has besides its fields.
     open_fields: dict[str, Any] = getattr(before, "__pydantic_extra__", None) or {}
     for name in [*(field_names(type(before)) or ()), *open_fields]:
-        sent, received = getattr(before, name), getattr(after, name)
+        # Of a class that is read as another kind than it is, some may be missing.
+        sent, received = getattr(before, name), getattr(after, name, None)
         if sent != received:
             msg = (
                 f"{type(before).__name__}.{name} does not survive the wire: "

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from typing import Any
 
 
 def field_names(message_type: Any) -> list[str] | None:
     """Give the names of a class's fields, None if it declares none in a known way."""
-    if is_dataclass(message_type):
-        return [field.name for field in fields(message_type)]
-    # The others are known by what they leave in a class, without an import.
-    if hasattr(message_type, "__attrs_attrs__"):
-        return [field.name for field in message_type.__attrs_attrs__]
-    for declared in ("__struct_fields__", "__pydantic_fields__"):
-        if hasattr(message_type, declared):
-            return list(getattr(message_type, declared))
+    # They are known by what they leave in a class, without an import.
+    if hasattr(message_type, "__struct_fields__"):
+        return list(message_type.__struct_fields__)
+    # Of the innermost: all derive from a dataclass, if they are `NotificationEvent`s.
+    for declaring in message_type.__mro__:
+        declared = vars(declaring)
+        if "__pydantic_fields__" in declared:
+            return list(declaring.__pydantic_fields__)
+        if "__attrs_attrs__" in declared:
+            return [field.name for field in declaring.__attrs_attrs__]
+        if "__dataclass_fields__" in declared:
+            return [field.name for field in fields(declaring)]
     return None

@@ -81,7 +81,7 @@ class Timeline:
         try:
             yield line
         except BaseException as error:
-            line.outcome = f"! {_shortened(repr(error))}"
+            line.outcome = f"! {_shortened(_shown(error))}"
             raise
         finally:
             _depth.set(outside)
@@ -108,8 +108,12 @@ def _check_fields(message_type: Any, values: dict[str, Any]) -> None:
     known = field_names(message_type)
     if known is None:
         return
+    if getattr(message_type, "model_config", {}).get("extra") == "allow":
+        # Of an open model of pydantic's, any may be right.
+        return
     for field in values:
-        if field not in known:
+        # Properties are found, too.
+        if field not in known and not hasattr(message_type, field):
             name = qualified_name(message_type)
             msg = f"{name} has no field {field!r}, only {', '.join(known) or 'none'}"
             raise TypeError(msg)
@@ -270,9 +274,9 @@ def brief(message: Any) -> str:
     if isinstance(message, str):
         return message
     if not is_dataclass(message):
-        return _shortened(repr(message))
+        return _shortened(_shown(message))
     told = ", ".join(
-        f"{field.name}={getattr(message, field.name, None)!r}"
+        f"{field.name}={_shown(getattr(message, field.name, None))}"
         for field in fields(message)
         if field.repr and field.name not in ("event_id", "event_timestamp")
     )
@@ -283,8 +287,15 @@ def answered(answer: Any) -> str:
     """Show what a request was answered with."""
     if answer is None:
         return ""
-    told = repr(answer) if isinstance(answer, str) else brief(answer)
+    told = _shown(answer) if isinstance(answer, str) else brief(answer)
     return f"-> {_shortened(told)}"
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001  # what cannot be shown must not fail a test
+        return f"<{type(value).__name__} without a repr>"
 
 
 def _shortened(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from diator.events.event import Event
 from diator.exceptions import ConfigurationError
 from diator.handler import qualified_name
+from diator.middlewares.applying import selects
 from diator.middlewares.roles import layers_of, role
 from diator.requests.post import PostCommand
 from diator.wiring.finding import Finding
@@ -42,7 +43,7 @@ def _without_requests(parts: Parts) -> Iterator[Finding]:
     found = {
         _kind(middleware): middleware
         for middleware, only in parts.request_chain
-        if only is not PostCommand
+        if not (only is not None and selects(only, PostCommand) is True)
         and any(role(middleware, name) is True for name in LOST_WITHOUT)
     }
     for kind, middleware in found.items():

@@ -581,7 +581,8 @@ async def count(event: Bought, sender: Sender) -> None:
     await sender.order()
 
 mediator.container[Mediator] = mediator
-mediator.use(LoggingMiddleware())
+with_session()
+mediator.use(transaction)
 """,
     "middlewares around what is posted outside of handlers": """
 from diator.requests.post import PostCommand
@@ -591,7 +592,16 @@ class Bought(NotificationEvent): ...
 @mediator.handles(Bought)
 async def count(event: Bought) -> None: ...
 
-mediator.use(LoggingMiddleware(), only=PostCommand)
+with_session()
+mediator.use(transaction, only=(PostCommand,))
+""",
+    "logging around requests where only events are handled": """
+class Bought(NotificationEvent): ...
+
+@mediator.handles(Bought)
+async def count(event: Bought) -> None: ...
+
+mediator.use(LoggingMiddleware())
 """,
     "an inbox around commands from elsewhere": """
 class Bought(NotificationEvent): ...

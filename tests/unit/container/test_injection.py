@@ -10,6 +10,7 @@ from diator.container.injection import (
     all_at_once,
     argument_factories,
     injected_parameters,
+    needed_types,
 )
 from diator.container.protocol import Scoped
 from diator.exceptions import UnresolvableError
@@ -202,6 +203,20 @@ class TestInjectedParameters:
 
 def arguments(function, container):
     return all_at_once(argument_factories(function, container, given=0))
+
+
+class TestNeededTypes:
+    def test_as_far_as_told(self):
+        """A parameter without a type says nothing of the others."""
+
+        class Partly:
+            def __init__(self, clock: Clock, name, session: Session | None) -> None: ...
+
+        assert needed_types(Partly) == {Clock, Session}
+
+    def test_not_told(self):
+        """Of what has no signature nothing is known."""
+        assert needed_types(dict) == set()
 
 
 class TestArguments:

@@ -11,9 +11,10 @@ import msgspec
 import pydantic
 import pytest
 
-from diator import Command
+from diator import Command, NotificationEvent
 from diator.events.message_brokers.protocol import Message
 from diator.exceptions import EncodingError
+from diator.messages.registry import MessageRegistry
 from diator.testing.broker import RecordingBroker
 from diator.testing.timeline import Timeline
 
@@ -49,9 +50,22 @@ class JoinOpenly(pydantic.BaseModel, Command, extra="allow"):
     pass
 
 
-def message(payload: object) -> Message:
+@attrs.frozen
+class Stamped(NotificationEvent):
+    """Is a dataclass by its base, and not by itself."""
+
+    user_id: int
+
+
+class Unreadable(msgspec.Struct, Command):
+    """Cannot be received, because nothing tells the two apart."""
+
+    value: JoinByMsgspec | JoinByPydantic
+
+
+def message(payload: object, kind: str = "command") -> Message:
     return Message(
-        message_type="command",
+        message_type=kind,
         message_name="Join",
         message_id=uuid4(),
         payload=payload,
@@ -65,6 +79,34 @@ class TestRecordingBroker:
         json = msgspec.Raw(b"{}")
 
         assert await broker.publish([message(Join(1)), message(json)]) == [None, None]
+
+    async def test_derived_from_dataclasses(self):
+        """What is read as the dataclass that it derives from does not survive."""
+        broker = RecordingBroker(Timeline())
+
+        [error] = await broker.publish(
+            [message(Stamped(user_id=7), "notification_event")]
+        )
+
+        assert "Stamped.user_id does not survive the wire: 7" in str(error)
+
+    async def test_of_an_outbox(self):
+        """What a relay publishes is read, as far as its type is known, or refused."""
+        timeline = Timeline()
+        registry = MessageRegistry()
+        registry.add(Join, name="Join")
+        # What cannot be received has no part in it.
+        registry.add(Unreadable)
+        broker = RecordingBroker(timeline, registry)
+
+        fits, unfit = await broker.publish(
+            [message(msgspec.Raw(b'{"user_id": 1}')), message(msgspec.Raw(b"{}"))]
+        )
+
+        assert fits is None
+        assert "Join does not survive the wire" in str(unfit)
+        published = [each for each in timeline.lines if each.kind == "published"]
+        assert [each.message for each in published] == [Join(user_id=1)]
 
     @pytest.mark.parametrize(
         "join",

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import lagom
+import pydantic
 import pytest
 
 from diator import (
@@ -33,6 +34,18 @@ from diator.testing.timeline import ExpectationError
 
 class Sign:
     text = "real"
+
+
+class Open(pydantic.BaseModel, Command, extra="allow"):
+    pass
+
+
+class Closed(pydantic.BaseModel, Command):
+    size: int
+
+    @property
+    def area(self) -> int:
+        return self.size**2
 
 
 class Hall:
@@ -295,6 +308,32 @@ class TestExpectations:
         with pytest.raises(ExpectationError, match=r"expected no .*\(where \.\.\.\)"):
             harness.sent.none(AskWeather, lambda _: True)
         assert "…" in str(harness.timeline)
+
+    async def test_without_repr(self):
+        """What cannot be shown fails no test."""
+
+        class Mute:
+            def __repr__(self) -> str:
+                raise LookupError
+
+        harness = Harness(application())
+        harness.stub(AskWeather, Mute())
+
+        await harness.send(AskWeather("Rome"))
+
+        assert "-> <Mute without a repr>" in str(harness.timeline)
+
+    async def test_open_fields(self):
+        """Fields of open models, and properties, can be expected."""
+        harness = Harness(application())
+        harness.stub(Open, None)
+        harness.stub(Closed, None)
+
+        await harness.send(Open(colour="red"))
+        await harness.send(Closed(size=2))
+
+        assert harness.sent.one(Open, colour="red")
+        assert harness.sent.one(Closed, area=4)
 
     def test_nothing(self):
         harness = Harness(application())
