@@ -62,6 +62,10 @@ class EncodingError(DiatorError, ValueError):
     """An event with a field, or a key, that has no form on the wire."""
 
 
+class TopicUnavailableError(DiatorError, ConnectionError):
+    """A topic that takes no messages until it is set up otherwise; others may."""
+
+
 class DecodingError(DiatorError, ValueError):
     """A received message that is not what the type with its name looks like."""
 

@@ -23,7 +23,11 @@ from diator.events.message_brokers.protocol import EVENTS, Message
 from diator.events.message_brokers.redis_streams import RedisStreamsBroker
 from diator.events.message_brokers.redis_streams_entries import partition_of
 from diator.events.message_brokers.subscription import Lag
-from diator.exceptions import ConfigurationError, EncodingError
+from diator.exceptions import (
+    ConfigurationError,
+    EncodingError,
+    TopicUnavailableError,
+)
 from tests.proxy import Proxy
 from tests.redis_server import NoRedisError, find_binary, make_redis
 
@@ -338,6 +342,27 @@ class TestPublishing:
             enabled=True,
             passwords=["+secret"],
             keys=["diator:events*"],
+            commands=["+xadd", "+get", "+set"],
+            reset=True,
+        )
+        some = redis_url.replace("redis://", "redis://some:secret@")
+        async with open_broker(some) as broker:
+            forbidden, allowed = await broker.publish(
+                [make_message(topic="others"), make_message()]
+            )
+        await redis_client.acl_deluser("some")
+
+        assert isinstance(forbidden, TopicUnavailableError)
+        assert "allow GET and SET of diator:others:partitions" in str(forbidden)
+        assert allowed is None
+
+    async def test_streams_of_others(self, redis_url, redis_client):
+        """The same holds where the note may be written, and the stream may not."""
+        await redis_client.acl_setuser(
+            "some",
+            enabled=True,
+            passwords=["+secret"],
+            keys=["diator:events*", "diator:others:partitions"],
             commands=["+xadd", "+get", "+set"],
             reset=True,
         )
@@ -782,7 +807,7 @@ class TestOtherNumbersOfPartitions:
 
         [error] = await broker.publish([make_message()])
 
-        assert isinstance(error, ConnectionError)
+        assert isinstance(error, TopicUnavailableError)
         assert "nothing was written: 'events' has partitions=8 in other" in str(error)
         assert set(await redis_client.keys()) == keys
 
@@ -869,6 +894,26 @@ class TestOwnership:
                 assert not any(paused.begin(each) for each in [begun, *waiting])
             assert numbers(await receive(paused, 3)) == [0, 1, 2]
             assert not any(paused.begin(each) for each in waiting)
+
+    async def test_won_again_for_two(self, partitioned, monkeypatch):
+        """What was begun stays so where partitions are won anew for another's sake."""
+        monkeypatch.setattr(ownership_module, "OWNED_SECONDS", OWNED)
+        async with partitioned.subscribe([EVENTS], group="g") as owner:
+            await partitioned.publish(
+                [make_message(0, key="a"), make_message(1, key="b")]
+            )
+            stale = await receive(owner, 2)
+            assert all(owner.begin(each) for each in stale)
+            time.sleep(1.5 * OWNED)  # noqa: ASYNC251  # as a stopped process would
+
+            begun = []
+            for each in stale:
+                assert not owner.begin(each)
+                [again] = await receive(owner, 1)
+                assert owner.begin(again)
+                begun.append(again)
+
+            assert all(owner.begin(each) for each in begun)
 
     async def test_won_again(self, partitioned, monkeypatch):
         """Nothing overtakes what waited for its next attempt meanwhile."""

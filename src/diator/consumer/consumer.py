@@ -73,9 +73,10 @@ class Consumer:
             crashes, so that one that kills the process ends as a dead letter, too. So
             that what was handled with it does not, what comes for the third time is
             handled alone. 10, with the usual backoff, last about 40 seconds. What fails
-            because something is out of reach (a `ConnectionError`, or SQLAlchemy's
-            `OperationalError` or `InterfaceError`) does not count as long as no other
-            message is handled in between: a database may be away for hours.
+            because something is out of reach (a `ConnectionError`, a host that is not
+            found, or an error by which SQLAlchemy tells that PostgreSQL does not
+            answer) does not count as long as no other message is handled in between: a
+            database may be away for hours.
         backoff: How long to wait between attempts.
         is_transient: Tells errors that may pass from those that will not. It is asked
             for everything that an attempt has failed by, and one lasting error is

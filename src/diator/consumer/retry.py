@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Callable
+from typing import Any
 
 from diator.consumer.failures import causes
 from diator.consumer.telling import tell
 from diator.exceptions import DecodingError, DiatorError, UnknownMessageError
 
-OUT_OF_REACH = {
-    ("sqlalchemy.exc", "OperationalError"),
-    ("sqlalchemy.exc", "InterfaceError"),
-}
-"""The errors by which SQLAlchemy tells that a database does not answer."""
+UNREACHABLE = {errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH}
+"""How the operating system says that there is no way to a host."""
+
+AWAY = ("08", "57P", "53300")
+"""
+How PostgreSQL's codes begin where it does not answer, ends, or has no connection left.
+
+See appendix A of its manual.
+"""
 
 
 def is_transient(error: Exception) -> bool:
@@ -50,11 +57,24 @@ def is_outage(failure: BaseException) -> bool:
 
 
 def _is_out_of_reach(cause: BaseException) -> bool:
-    # SQLAlchemy's are known by their names, for it need not be installed.
-    return isinstance(cause, ConnectionError) or any(
-        (of_type.__module__, of_type.__name__) in OUT_OF_REACH
-        for of_type in type(cause).__mro__
-    )
+    if isinstance(cause, OSError):
+        return (
+            isinstance(cause, (ConnectionError, socket.gaierror))
+            or cause.errno in UNREACHABLE
+        )
+    # SQLAlchemy need not be installed. Its errors have those of the driver with them.
+    names = {of_type.__name__ for of_type in type(cause).__mro__}
+    driver: Any = getattr(cause, "orig", None)
+    if "DBAPIError" not in names or driver is None:
+        return False
+    code = getattr(driver, "sqlstate", None)
+    if code is not None:
+        return str(code).startswith(AWAY)
+    if type(driver).__module__.startswith("sqlite3"):
+        # It is a file, and what fails there may be anything.
+        return False
+    # Without a code, it does not come from the server.
+    return bool(names & {"InterfaceError", "OperationalError"})
 
 
 def _may_pass(cause: BaseException, is_transient: Callable[[Exception], bool]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from diator.outbox.tables import Tables, insert_of
 from diator.requests.request import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -84,7 +85,7 @@ class InboxMiddleware:
             raise ConfigurationError(msg)
         self._tables = Tables() if tables is None else tables
         self._retention = retention
-        self._handled = count()
+        self._handled: defaultdict[str, Iterator[int]] = defaultdict(count)
         # What was written by transactions that are running still.
         self._written: WeakKeyDictionary[Any, set[tuple[str, str]]] = (
             WeakKeyDictionary()
@@ -175,7 +176,7 @@ class InboxMiddleware:
         key = (received.group, received.message_id)
         if inserted is not None:
             written.add(key)
-            if next(self._handled) % FORGETTING_EVERY == 0:
+            if next(self._handled[received.group]) % FORGETTING_EVERY == 0:
                 await self._forget(session, received.group)
             return False
         # A failure that was retried within the transaction has left its id there.

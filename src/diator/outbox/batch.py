@@ -12,6 +12,7 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     ColumnElement,
+    Integer,
     Select,
     and_,
     any_,
@@ -70,12 +71,14 @@ class Failure:
         message: The message.
         error: The reason.
         delay: After how many seconds it may be tried again; None to give it up.
+        counts: Whether it counts as an attempt.
 
     """
 
     message: Waiting
     error: Exception
     delay: float | None
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ class Batches:
             seq.between(bindparam("first"), bindparam("last")), chosen
         )
         one = seq == bindparam("of")
-        attempts = outbox.c.attempts + 1
+        attempts = outbox.c.attempts + bindparam("counted", type_=Integer)
         at = bindparam("at", type_=outbox.c.available_at.type)
         error = bindparam("error", type_=outbox.c.last_error.type)
         self._postpone = (
@@ -209,7 +212,12 @@ class Batches:
         gone = [*outcome.published, *(failure.message.seq for failure in dead)]
         if dead:
             buried = [
-                {"of": failure.message.seq, "at": now, "error": _told(failure.error)}
+                {
+                    "of": failure.message.seq,
+                    "at": now,
+                    "error": _told(failure.error),
+                    "counted": 1,
+                }
                 for failure in dead
             ]
             await connection.execute(self._bury, buried)
@@ -221,6 +229,7 @@ class Batches:
                 "of": failure.message.seq,
                 "at": now + timedelta(seconds=failure.delay),
                 "error": _told(failure.error),
+                "counted": int(failure.counts),
             }
             for failure in outcome.failures
             if failure.delay is not None

@@ -17,6 +17,7 @@ from diator.exceptions import (
     DiatorError,
     EncodingError,
     InUseError,
+    TopicUnavailableError,
 )
 from diator.logger import get_logger
 from diator.outbox.batch import Batches, Failure, Outcome
@@ -171,8 +172,9 @@ class Relay:
         Say how it does, for a probe.
 
         Returns:
-            `running`; `connected`, whether the last attempt to relay worked, which asks
-            the broker only where something waits; and what `Outbox.status` says:
+            `running`; `connected`, whether the last attempt to relay worked, or, before
+            the first, the database was reached; the broker is asked only where
+            something waits; and what `Outbox.status` says:
             `pending`, `oldest_seconds` and `dead`.
 
         """
@@ -273,7 +275,11 @@ class Relay:
             if waiting.key in held_back:
                 # Whatever is said of it, it is because of the one before it.
                 continue
-            if isinstance(error, OSError) and not is_too_slow:
+            if isinstance(error, TopicUnavailableError):
+                # It would be read again and again, before those of other topics.
+                delay = RECOVERING.longest
+                failures.append(Failure(waiting, error, delay, counts=False))
+            elif isinstance(error, OSError) and not is_too_slow:
                 outage = outage or _outage(error)
             else:
                 failures.append(self._failure(waiting, error))

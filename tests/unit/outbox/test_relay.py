@@ -16,7 +16,12 @@ from sqlalchemy.pool import StaticPool
 from diator.backoff import Backoff
 from diator.events.message_brokers.encoding import encode
 from diator.events.message_brokers.tracing import TracedBroker
-from diator.exceptions import ConfigurationError, EncodingError, InUseError
+from diator.exceptions import (
+    ConfigurationError,
+    EncodingError,
+    InUseError,
+    TopicUnavailableError,
+)
 from diator.messages.cloud_events import CloudEventsBroker
 from diator.messages.headers import sending_headers
 from diator.outbox import batch as batch_module
@@ -711,6 +716,27 @@ class TestBackground:
             await broker.taken.wait()
 
         assert broker.names == ["it"]
+
+    async def test_unavailable_topic(self, outbox):
+        """A topic that takes nothing waits, and holds up no other."""
+
+        class Choosy(RecordingBroker):
+            async def publish(self, messages, /):
+                refused = TopicUnavailableError("set it up")
+                results = await super().publish(messages)
+                return [
+                    refused if "bad" in bytes(message.payload).decode() else result
+                    for message, result in zip(messages, results, strict=True)
+                ]
+
+        await commit(outbox, *moved("bad one", "bad other"), *moved("good"))
+        relay = Relay(outbox, Choosy(), batch_size=2, max_attempts=1)
+
+        while await relay_once(relay):
+            pass
+
+        assert [row.attempts for row in await waiting(outbox)] == [0, 0]
+        assert all("set it up" in row.last_error for row in await waiting(outbox))
 
     async def test_held_back(self, outbox):
         """What a refused message holds back is no outage."""

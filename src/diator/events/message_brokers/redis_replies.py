@@ -42,8 +42,8 @@ def outcome_of(reply: Any) -> Exception | None:
     """
     if not isinstance(reply, Exception):
         return None
-    if isinstance(reply, NoPermissionError) and "key" in str(reply):
-        # Others may go to streams that this account may write to.
+    if isinstance(reply, NoPermissionError) and "to run the" not in str(reply):
+        # It is about the key, and others may go to streams that are allowed.
         return reply
     if isinstance(reply, OF_THE_BROKER) or str(reply).startswith(OF_THE_BROKER_BY_NAME):
         return nothing_written(reply)

@@ -317,7 +317,8 @@ class RedisStreamsBroker:
                 await self.check()
             except (ConfigurationError, ConnectionError) as error:
                 return [nothing_written(error)] * len(appendings)
-        refusals = await self._agreement.reach({each.topic for each in appendings})
+        topics = {each.topic for each in appendings}
+        refusals = await self._agreement.reach(topics, deadline)
         if not refusals:
             return await self._append(appendings, deadline)
         allowed = [each for each in appendings if each.topic not in refusals]
@@ -366,8 +367,11 @@ class RedisStreamsBroker:
         await self._agreement.reach(topics)
         await self._agreement.check(topics)
 
-    async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        deadline = asyncio.get_running_loop().time() + self._timeout
+    async def _exchange(
+        self, commands: Sequence[Command], deadline: float | None
+    ) -> list[Any]:
+        if deadline is None:
+            deadline = asyncio.get_running_loop().time() + self._timeout
         packed = [pack(*command) for command in commands]
         pool = self._client.connection_pool
         return await exchange(pool, packed, deadline, self._timeout)

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
+from redis.exceptions import ResponseError
+
 from diator.events.message_brokers.redis_replies import nothing_written, outcome_of
 from diator.events.message_brokers.redis_streams_dead_letters import Command
 from diator.events.message_brokers.redis_streams_entries import StreamNames
 from diator.events.message_brokers.redis_streams_subscription import raise_refusal
-from diator.exceptions import ConfigurationError
+from diator.exceptions import ConfigurationError, TopicUnavailableError
 
 NONE = b"none"  # of a topic whose messages have no order
 
-Exchange = Callable[[Sequence[Command]], Awaitable[Sequence[Any]]]
-"""Sends commands and gives the replies, of which some may be errors."""
+Exchange = Callable[[Sequence[Command], float | None], Awaitable[Sequence[Any]]]
+"""
+Sends commands and gives the replies, of which some may be errors.
+
+It may be told until when, in the time of the event loop.
+"""
 
 
 class PartitionAgreement:
@@ -35,13 +41,20 @@ class PartitionAgreement:
         self._names = names
         self._agreed: set[str] = set()
 
-    async def reach(self, topics: Iterable[str]) -> dict[str, Exception]:
+    async def reach(
+        self, topics: Iterable[str], deadline: float | None = None
+    ) -> dict[str, Exception]:
         """
         Note the numbers of some topics, or compare them with those noted before.
 
+        Args:
+            topics: The topics.
+            deadline: Until when, in the time of the event loop.
+
         Returns:
             For the topics to which nothing may be published, why not: a
-            `ConnectionError` where that may pass, as for messages that Redis refuses.
+            `TopicUnavailableError` where it is about that one alone, else a
+            `ConnectionError`.
 
         """
         new = [topic for topic in topics if topic not in self._agreed]
@@ -51,20 +64,26 @@ class PartitionAgreement:
             (b"SET", self._names.partition_count(topic), self._number(topic), b"NX")
             for topic in new
         ]
-        replies = await self._exchange([*noting, *self._reading(new)])
+        replies = await self._exchange([*noting, *self._reading(new)], deadline)
         refusals: dict[str, Exception] = {}
         for topic, noted, read in zip(
             new, replies[: len(new)], replies[len(new) :], strict=True
         ):
-            refusal = outcome_of(noted) or outcome_of(read)
-            other = None if refusal is not None else self._other(topic, read)
-            if other is not None:
-                # Somebody will mend it, and the message is right.
-                refusal = nothing_written(other)
-            if refusal is None:
+            problem = _problem(noted) or _problem(read)
+            if isinstance(problem, OSError):
+                refusals[topic] = problem
+                continue
+            if problem is None:
+                problem = self._other(topic, read)
+            if problem is None:
                 self._agreed.add(topic)
-            else:
-                refusals[topic] = refusal
+                continue
+            # Somebody will mend it: the messages are right.
+            key = self._names.partition_count(topic).decode()
+            told = f"nothing was written: {problem}"
+            if isinstance(problem, ResponseError):
+                told = f"{told}; allow GET and SET of {key}"
+            refusals[topic] = TopicUnavailableError(told)
         return refusals
 
     async def check(self, topics: Sequence[str]) -> None:
@@ -77,7 +96,7 @@ class PartitionAgreement:
 
         """
         for topic, read in zip(
-            topics, await self._exchange(self._reading(topics)), strict=True
+            topics, await self._exchange(self._reading(topics), None), strict=True
         ):
             raise_refusal(read)
             other = self._other(topic, read)
@@ -102,3 +121,8 @@ class PartitionAgreement:
             "everywhere, or, to change it, stop all of them, let the consumers finish "
             f"first, and delete {key}"
         )
+
+
+def _problem(reply: Any) -> Exception | None:
+    # Whatever became of the note, no message was sent.
+    return nothing_written(reply) if isinstance(reply, OSError) else outcome_of(reply)

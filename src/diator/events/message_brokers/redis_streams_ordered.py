@@ -101,15 +101,18 @@ class OrderedSubscription(StreamSubscription):
         If not, it is forgotten here, and delivered again, to whomever it belongs.
         """
         entry: Entry = delivery.receipt
-        is_ours = self._ownership.holds()
-        if is_ours and entry.ownership == self._ownership_number:
-            self._begun.add((entry.stream, entry.entry_id))
+        known_by = (entry.stream, entry.entry_id)
+        is_begun = known_by in self._begun
+        # What was begun was not read anew when all else was.
+        oldest = self._ownership.since if is_begun else self._ownership_number
+        if self._ownership.holds() and entry.ownership >= oldest:
+            self._begun.add(known_by)
             return True
-        if (entry.stream, entry.entry_id) in self._begun:
+        if is_begun:
             # What came after it was read already, and would overtake.
             self._ownership.lose()
             super()._let_go({entry.stream: [entry.entry_id]})
-            self._begun.discard((entry.stream, entry.entry_id))
+            self._begun.discard(known_by)
             self._behind.add(entry.stream)
         return False
 

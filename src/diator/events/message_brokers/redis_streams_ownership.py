@@ -48,8 +48,9 @@ class Ownership:
         group: The consumer group.
 
     Attributes:
-        number: How often they were won, 0 before the first time. What was read before
-            the last time may be another one's by now.
+        number: How often they were won, 0 before the first time.
+        since: When, in this number, they were won that have been this member's without
+            a gap. What was read before may be another one's by now.
 
     """
 
@@ -68,17 +69,20 @@ class Ownership:
         self._is_lost = True
         self._renewing: asyncio.Task[None] | None = None
         self._has_asked = False
+        # Whether they may have been another member's since they were won last.
+        self._has_gap = True
         self.number = 0
+        self.since = 0
 
     def holds(self) -> bool:
         """Tell whether they are certainly this member's at this moment."""
         if not self._is_lost and asyncio.get_running_loop().time() >= self._until:
             # It may be another one's now, and is not to come back by a late answer.
-            self._is_lost = True
+            self._is_lost = self._has_gap = True
         return not self._is_lost
 
     def lose(self) -> None:
-        """Have them won anew, so that all that was read before counts no more."""
+        """Have them won anew, so that what was read, and not begun, counts no more."""
         self._is_lost = True
 
     async def win(self, ask: Ask) -> None:
@@ -93,9 +97,11 @@ class Ownership:
 
         """
         is_told = False
+        self._has_gap |= asyncio.get_running_loop().time() >= self._until
         # Redis may do what it was asked for though nobody waits for the answer.
         self._has_asked = True
         while (taken := await self._claim(ask)) is not None:
+            self._has_gap = True
             if not is_told:
                 get_logger().warning(
                     "partition is another member's: waiting for it",
@@ -106,6 +112,9 @@ class Ownership:
             await asyncio.sleep(OWNED_SECONDS / RENEWALS)
         self._is_lost = False
         self.number += 1
+        if self._has_gap:
+            self._has_gap = False
+            self.since = self.number
         if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.create_task(self._renew())
 
@@ -134,7 +143,7 @@ class Ownership:
                 except (ConnectionError, TimeoutError):
                     continue
                 if taken is not None:
-                    self._is_lost = True
+                    self._is_lost = self._has_gap = True
                     get_logger().error(
                         "partition was taken by another member",
                         stream=taken.decode(),
