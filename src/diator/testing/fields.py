@@ -13,7 +13,7 @@ def field_names(message_type: Any) -> list[str] | None:
         return list(message_type.__struct_fields__)
     # Of the innermost: all derive from a dataclass, if they are `NotificationEvent`s.
     for declaring in message_type.__mro__:
-        declared = vars(declaring)
+        declared: Any = vars(declaring)
         if "__pydantic_fields__" in declared:
             return list(declaring.__pydantic_fields__)
         if "__attrs_attrs__" in declared:
