@@ -12,12 +12,13 @@ def field_names(message_type: Any) -> list[str] | None:
     if hasattr(message_type, "__struct_fields__"):
         return list(message_type.__struct_fields__)
     # Of the innermost: all derive from a dataclass, if they are `NotificationEvent`s.
-    for declaring in message_type.__mro__:
-        declared: Any = vars(declaring)
+    classes: tuple[type[Any], ...] = message_type.__mro__
+    for declaring in classes:
+        declared = vars(declaring)
         if "__pydantic_fields__" in declared:
-            return list(declaring.__pydantic_fields__)
+            return list(declared["__pydantic_fields__"])
         if "__attrs_attrs__" in declared:
-            return [field.name for field in declaring.__attrs_attrs__]
+            return [field.name for field in declared["__attrs_attrs__"]]
         if "__dataclass_fields__" in declared:
             return [field.name for field in fields(declaring)]
     return None
