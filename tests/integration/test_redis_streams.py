@@ -486,6 +486,17 @@ class TestDurability:
         assert str(outcome).startswith("it was sent, but")
         assert await redis_client.xlen("diator:events") == 1
 
+    async def test_away_with_replicas(self, own_redis):
+        """Where Redis does not answer, nobody asks what its replicas have."""
+        async with open_broker(own_redis.url, replicas=1, timeout=SOON) as broker:
+            [before] = await broker.publish([make_message()])
+            own_redis.kill()
+            [outcome] = await broker.publish([make_message()])
+
+        assert "0 of 1 replicas" in str(before)
+        assert isinstance(outcome, ConnectionError | TimeoutError)
+        assert "replicas" not in str(outcome)
+
     async def test_replicas(self, monkeypatch):
         """A message counts as taken when the replicas have it, too."""
         # In a container, each would look for the other inside of its own.
@@ -1408,6 +1419,7 @@ class TestConfiguration:
             ({"prefix": "a:b"}, "prefix"),
             ({"partitions": {"a b": 2}}, "topic"),
             ({"partitions": {"a": 0}}, "at least 1 partition"),
+            ({"partitions": 4}, r"as in \{'events': 4\}, unlike 4"),
             ({"timeout": 0}, "timeout"),
             ({"claim_seconds": 0}, "claim_seconds"),
             ({"claim_seconds": "1"}, "claim_seconds"),

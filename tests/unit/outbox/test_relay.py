@@ -9,7 +9,7 @@ import sqlite3
 from contextlib import closing, suppress
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import StaticPool
 
@@ -716,6 +716,19 @@ class TestBackground:
             await broker.taken.wait()
 
         assert broker.names == ["it"]
+
+    async def test_unreadable_headers(self, outbox, broker, caplog):
+        """Headers that somebody else has written hold back nothing."""
+        await commit(outbox, *moved("it"))
+        async with outbox.engine.begin() as connection:
+            table = outbox.tables.outbox
+            await connection.execute(update(table).values(headers=b"no JSON"))
+
+        with caplog.at_level(logging.ERROR, "diator"):
+            assert await relay_once(Relay(outbox, broker))
+
+        assert broker.names == ["it"]
+        assert "headers left out" in caplog.text
 
     async def test_unavailable_topic(self, outbox):
         """A topic that takes nothing waits, and holds up no other."""
